@@ -1,0 +1,36 @@
+"""Builds every kernel binding under ext/bindings: Cython from .pyx, pybind11 from .cpp."""
+
+import sys
+from pathlib import Path
+
+from Cython.Build import cythonize
+from pybind11 import get_include
+from setuptools import Extension, setup
+
+# -ffp-contract=off: a fused multiply-add rounds once where the reference rounds twice, so bits would differ.
+FLAGS = (
+    ["/std:c++17", "/O2", "/fp:precise"]
+    if sys.platform == "win32"
+    else ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra"]
+)
+
+
+def extension(source: Path) -> Extension:
+    """One binding file becomes the module of the same name in fusion.native."""
+    return Extension(
+        f"fusion.native.{source.stem}",
+        [source.as_posix()],
+        include_dirs=["ext/core", get_include()],
+        depends=[str(header) for header in Path("ext/core").glob("*.hpp")],
+        extra_compile_args=FLAGS,
+        language="c++",
+    )
+
+
+bindings = Path("ext/bindings")
+setup(
+    ext_modules=[
+        *cythonize([extension(p) for p in sorted(bindings.glob("*.pyx"))], build_dir="build/cython", language_level=3),
+        *[extension(p) for p in sorted(bindings.glob("*.cpp"))],
+    ]
+)

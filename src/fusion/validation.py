@@ -1,0 +1,147 @@
+"""Checks of arguments: every message names the argument, what was expected and what came."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def array(
+    name: str,
+    value: ArrayLike,
+    dtype: type[np.generic],
+    shape: tuple[int | None, ...],
+    *,
+    finite: bool = False,
+) -> NDArray[Any]:
+    """Return `value` as a read-only C-contiguous array of `dtype` and `shape` (``None`` matches any length).
+
+    Raises
+    ------
+    TypeError
+        If `value` cannot be converted.
+    ValueError
+        If the shape differs, or `finite` is asked for and NaN or infinity is found.
+    """
+    try:
+        raw = np.asarray(value)
+        if np.issubdtype(dtype, np.integer) and raw.size and raw.dtype.kind not in "iu":
+            raise TypeError(f"{raw.dtype} would be truncated")
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow becomes inf, which the caller may refuse
+            result = np.array(raw, dtype=dtype, order="C")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(
+            f"{name} must be an array of {np.dtype(dtype).name}; got {type(value).__name__}: {error}"
+        ) from error
+    matches = result.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, result.shape, strict=True))
+    if not matches:
+        expected = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
+        raise ValueError(f"{name} must have shape {expected}; got {result.shape}")
+    if finite and not np.isfinite(result).all():
+        raise ValueError(f"{name} must be finite; got NaN or infinity")
+    result.flags.writeable = False
+    return result
+
+
+def number(
+    name: str, value: float, *, above: float = -np.inf, at_least: float = -np.inf, at_most: float = np.inf
+) -> float:
+    """Return `value` as a finite float within bounds.
+
+    Raises
+    ------
+    TypeError
+        If `value` is no number.
+    ValueError
+        If it is not finite or out of bounds.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number; got {type(value).__name__}")
+    result = float(value)
+    if not np.isfinite(result):
+        raise ValueError(f"{name} must be finite; got {result}")
+    if result <= above:
+        raise ValueError(f"{name} must be above {above}; got {result}")
+    if not at_least <= result <= at_most:
+        raise ValueError(f"{name} must lie in [{at_least}, {at_most}]; got {result}")
+    return result
+
+
+def identifier(name: str, value: str) -> str:
+    """Return `value` if it is a non-empty string.
+
+    Raises
+    ------
+    TypeError
+        If it is no string.
+    ValueError
+        If it is empty.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string; got {type(value).__name__}")
+    if not value:
+        raise ValueError(f"{name} must not be empty")
+    return value
+
+
+def time_ns(name: str, value: int) -> int:
+    """Return `value` if it is a time: integer nanoseconds since the Unix epoch, not negative, within int64.
+
+    Raises
+    ------
+    TypeError
+        If it is no integer.
+    ValueError
+        If it is negative or does not fit.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be integer nanoseconds since the Unix epoch; got {type(value).__name__}")
+    if not 0 <= value < 2**63:
+        raise ValueError(f"{name} must be nanoseconds since the Unix epoch in [0, 2**63); got {value}")
+    return int(value)
+
+
+def times_ns(name: str, value: ArrayLike) -> NDArray[np.int64]:
+    """Return `value` as a read-only array (n,) of times, each nanoseconds since the Unix epoch and not negative.
+
+    Raises
+    ------
+    TypeError
+        If the elements are no integers.
+    ValueError
+        If one is negative, or the array is not one-dimensional.
+    """
+    result = array(name, value, np.int64, (None,))
+    if (result < 0).any():
+        raise ValueError(f"{name} must be nanoseconds since the Unix epoch, not negative; got {int(result.min())}")
+    return result
+
+
+def unique(name: str, values: Iterable[str]) -> None:
+    """Refuse duplicates among identifiers.
+
+    Raises
+    ------
+    ValueError
+        Naming the first identifier that comes twice.
+    """
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"{name} must be unique; {value!r} comes twice")
+        seen.add(value)
+
+
+def rotation(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """Return `value` as a read-only rotation matrix (3, 3).
+
+    Raises
+    ------
+    ValueError
+        If it is not orthonormal to 1e-6, or mirrors.
+    """
+    result = array(name, value, np.float64, (3, 3), finite=True)
+    if np.abs(result @ result.T - np.eye(3)).max() > 1e-6 or np.linalg.det(result) < 0:
+        raise ValueError(f"{name} must be a rotation matrix; got {result.tolist()}")
+    return result
