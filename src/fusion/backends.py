@@ -5,8 +5,9 @@ The three share names, signatures and results; nothing falls back silently from 
 
 import functools
 import importlib
+import importlib.util
 import os
-from pathlib import Path
+import sys
 from types import ModuleType, TracebackType
 from typing import Any
 
@@ -95,13 +96,15 @@ def _native(name: str) -> ModuleType:
 
 @functools.cache
 def _compiled(name: str) -> ModuleType:
-    """Execute the reference's source once more and compile the functions that it lists in ``COMPILED``."""
+    """Import the reference's source a second time and compile the functions that it lists in ``COMPILED``."""
     numba = require("numba", extra="numba")
     reference = importlib.import_module(f"fusion.reference.{name}")
-    path = str(reference.__file__)
-    twin = ModuleType(f"fusion.numba.{name}", reference.__doc__)
-    twin.__file__ = path
-    exec(compile(Path(path).read_text(encoding="utf-8"), path, "exec"), twin.__dict__)
+    spec = importlib.util.spec_from_file_location(f"fusion.numba.{name}", str(reference.__file__))
+    assert spec is not None
+    assert spec.loader is not None
+    twin = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = twin  # where numba's cache looks for it in the next process
+    spec.loader.exec_module(twin)
     # No fastmath: the bits must be the reference's.
     jit = numba.njit(cache=True, error_model="numpy", nogil=True)
     for function in twin.COMPILED:

@@ -1,0 +1,220 @@
+// The K best joint hypotheses about what everybody carries and what lies misplaced.
+//
+// Solved: extend every hypothesis by every explanation of an event, keep the K best states, merge equal ones.
+// Source: fusion/reference/hypotheses.py, statement by statement; multiple-hypothesis tracking (Reid 1979; Blackman
+//   2004), the state being sets of items instead of tracks.
+// Assumes: each hypothesis has room for 4 records more than it holds. Storage is the caller's.
+// Units: natural logarithms. Cost: O(H E log(H E)) at worst; explanations are pruned best first.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "association.hpp"
+
+namespace fusion {
+
+/// `quantity` > 0 units of a product: with shopper `owner` >= 0, or misplaced on plate -1 - owner.
+struct Record {
+    int32_t owner, product, quantity;
+};
+
+/// Hypotheses with log-weights; `records` is (capacity, stride), each row sorted by owner and product.
+struct Hypotheses {
+    double* weight;
+    int32_t* count;
+    Record* records;
+    std::size_t n, stride;
+
+    Record* row(std::size_t h) const { return records + h * stride; }
+};
+
+/// Where a new hypothesis may come from.
+struct Branch {
+    double value;
+    int32_t hypothesis, explanation;
+};
+
+/// What an event is to the hypotheses.
+struct Scene {
+    const int32_t* plates;
+    std::size_t n;
+    int32_t main_plate;
+    int32_t products, facings;
+};
+
+/// Units of a product that an owner has; of all products if `product` is negative.
+inline int32_t units(const Record* records, int32_t count, int32_t owner, int32_t product) {
+    int32_t total = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        if (records[i].owner == owner && (product < 0 || records[i].product == product)) total += records[i].quantity;
+    }
+    return total;
+}
+
+/// Log-prior of one part in one hypothesis: what lies here, and what the shopper carries.
+inline double log_feasible(const Part& part, const Record* records, int32_t count, const Scene& scene,
+                           const AssociationSettings& s) {
+    const double log_facings = std::log(static_cast<double>(scene.facings));
+    if (part.quantity < 0) {
+        const double result = std::log(1.0 - s.returning) - log_facings;
+        if (part.place > 0) return result;
+        for (std::size_t k = 0; k < scene.n; ++k) {
+            if (units(records, count, -1 - scene.plates[k], part.product) >= -part.quantity) return result;
+        }
+        return result + std::log(s.stray) - std::log(static_cast<double>(scene.products));
+    }
+    const double home = part.place > 0 ? std::log(1.0 - s.misplacing) : std::log(s.misplacing) - log_facings;
+    if (units(records, count, part.shopper, part.product) >= part.quantity) {
+        const double carried = static_cast<double>(units(records, count, part.shopper, -1));
+        return std::log(s.returning) + home - std::log(carried);
+    }
+    return std::log(s.returning) + home + std::log(s.foreign) - std::log(static_cast<double>(scene.products));
+}
+
+/// Add to a record, keeping records sorted and positive; returns the new count.
+inline int32_t add(Record* records, int32_t count, int32_t owner, int32_t product, int32_t quantity) {
+    int32_t i = 0;
+    while (i < count && (records[i].owner < owner || (records[i].owner == owner && records[i].product < product))) ++i;
+    if (i < count && records[i].owner == owner && records[i].product == product) {
+        records[i].quantity += quantity;
+        if (records[i].quantity > 0) return count;
+        for (int32_t k = i; k < count - 1; ++k) records[k] = records[k + 1];
+        return count - 1;
+    }
+    for (int32_t k = count; k > i; --k) records[k] = records[k - 1];
+    records[i] = {owner, product, quantity};
+    return count + 1;
+}
+
+/// Change a hypothesis by one part; returns its new count of records.
+inline int32_t apply(const Part& part, Record* records, int32_t count, const Scene& scene) {
+    if (part.product < 0) return count;
+    if (part.quantity < 0) {
+        for (std::size_t k = 0; part.place == 0 && k < scene.n; ++k) {
+            if (units(records, count, -1 - scene.plates[k], part.product) >= -part.quantity) {
+                count = add(records, count, -1 - scene.plates[k], part.product, part.quantity);
+                break;
+            }
+        }
+        return add(records, count, part.shopper, part.product, -part.quantity);
+    }
+    if (units(records, count, part.shopper, part.product) >= part.quantity) {
+        count = add(records, count, part.shopper, part.product, -part.quantity);
+    }
+    if (part.place == 0) count = add(records, count, -1 - scene.main_plate, part.product, part.quantity);
+    return count;
+}
+
+inline bool same_state(const Record* a, int32_t count_a, const Record* b, int32_t count_b) {
+    if (count_a != count_b) return false;
+    for (int32_t i = 0; i < count_a; ++i) {
+        if (a[i].owner != b[i].owner || a[i].product != b[i].product || a[i].quantity != b[i].quantity) return false;
+    }
+    return true;
+}
+
+/// Add a state to the one of the first `kept` that equals it, or write it behind them if there is room.
+inline std::size_t merge(const Record* trial, int32_t count, double linear_weight, Hypotheses& out, std::size_t kept) {
+    std::size_t k = 0;
+    while (k < kept && !same_state(trial, count, out.row(k), out.count[k])) ++k;
+    if (k < kept) {
+        out.weight[k] += linear_weight;
+    } else if (k < out.n) {
+        out.weight[k] = linear_weight;
+        out.count[k] = count;
+        for (int32_t i = 0; i < count; ++i) out.row(k)[i] = trial[i];
+    }
+    return k;
+}
+
+/// Turn linear weights into normalised log-weights.
+inline void normalise(double* weight, std::size_t kept) {
+    double total = 0.0;
+    for (std::size_t k = 0; k < kept; ++k) total += weight[k];
+    for (std::size_t k = 0; k < kept; ++k) weight[k] = std::log(weight[k] / total);
+}
+
+/// Caller-owned room: order (explanations), branches (hypotheses * explanations), trial (stride).
+struct UpdateRoom {
+    int32_t* order;
+    Branch* branches;
+    Record* trial;
+};
+
+/// Extend `in` by the explanations into `out` (capacity out.n); parent and choice tell where each came from.
+/// Returns how many hypotheses were written.
+inline std::size_t update(const Hypotheses& in, const Explanations& explanations, const Scene& scene,
+                          const AssociationSettings& s, UpdateRoom room, Hypotheses& out, int32_t* parent,
+                          int32_t* choice) {
+    const double* score = explanations.log_score;
+    for (std::size_t e = 0; e < explanations.n; ++e) room.order[e] = static_cast<int32_t>(e);
+    std::sort(room.order, room.order + explanations.n,
+              [score](int32_t a, int32_t b) { return score[a] != score[b] ? score[a] > score[b] : a < b; });
+    const double negligible = std::log(s.negligible);
+    double best = -std::numeric_limits<double>::infinity();
+    std::size_t n = 0;
+    for (std::size_t h = 0; h < in.n; ++h) {
+        for (std::size_t i = 0; i < explanations.n; ++i) {
+            const int32_t e = room.order[i];
+            double v = in.weight[h] + score[e];
+            if (v < best + negligible) break;
+            for (const Part& part : explanations.parts[e]) {
+                if (part.product >= 0) v += log_feasible(part, in.row(h), in.count[h], scene, s);
+            }
+            if (v > -std::numeric_limits<double>::infinity()) {
+                room.branches[n++] = {v, static_cast<int32_t>(h), e};
+                best = std::fmax(best, v);
+            }
+        }
+    }
+    // Branches were listed by hypothesis, then by falling score: the reference's stable order among equals.
+    const auto rank = [&](const Branch& b) { return score[b.explanation]; };
+    std::sort(room.branches, room.branches + n, [&](const Branch& a, const Branch& b) {
+        if (a.value != b.value) return a.value > b.value;
+        if (a.hypothesis != b.hypothesis) return a.hypothesis < b.hypothesis;
+        return rank(a) != rank(b) ? rank(a) > rank(b) : a.explanation < b.explanation;
+    });
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < n && room.branches[i].value >= best + negligible; ++i) {
+        const Branch& b = room.branches[i];
+        int32_t count = in.count[b.hypothesis];
+        const Record* from = in.row(static_cast<std::size_t>(b.hypothesis));
+        for (int32_t k = 0; k < count; ++k) room.trial[k] = from[k];
+        for (const Part& part : explanations.parts[b.explanation]) count = apply(part, room.trial, count, scene);
+        const std::size_t k = merge(room.trial, count, std::exp(b.value - best), out, kept);
+        if (k == kept && kept < out.n) {
+            parent[k] = b.hypothesis;
+            choice[k] = b.explanation;
+            ++kept;
+        }
+    }
+    normalise(out.weight, kept);
+    return kept;
+}
+
+/// Drop an owner's records from all hypotheses, in place, and merge those that become equal; `trial` has room for
+/// one row. Returns how many are left; parent (n) tells which old one gave most of each.
+inline std::size_t forget(int32_t owner, Hypotheses& hypotheses, Record* trial, int32_t* parent) {
+    double best = hypotheses.weight[0];
+    for (std::size_t h = 1; h < hypotheses.n; ++h) best = std::fmax(best, hypotheses.weight[h]);
+    std::size_t kept = 0;
+    for (std::size_t h = 0; h < hypotheses.n; ++h) {
+        int32_t count = 0;
+        for (int32_t i = 0; i < hypotheses.count[h]; ++i) {
+            if (hypotheses.row(h)[i].owner != owner) trial[count++] = hypotheses.row(h)[i];
+        }
+        const std::size_t k = merge(trial, count, std::exp(hypotheses.weight[h] - best), hypotheses, kept);
+        if (k == kept) {
+            parent[k] = static_cast<int32_t>(h);
+            ++kept;
+        }
+    }
+    normalise(hypotheses.weight, kept);
+    return kept;
+}
+
+}  // namespace fusion

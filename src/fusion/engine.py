@@ -1,0 +1,254 @@
+"""The engine: observations in, in any order and any cut; interactions, carts and receipts out, in event time.
+
+A watermark trails the newest event time by ``lateness_s``. Observations wait behind it, are put in order, and pass
+once; what comes later than the watermark is counted, and neither used nor lost silently.
+"""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from fusion import validation
+from fusion.association import AssociationSettings, Associator
+from fusion.hands import Hands
+from fusion.observations import GateEvent, Observation, ScalePacket, Targets
+from fusion.ordering import ReorderBuffer
+from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt, cart
+from fusion.segmentation import SegmentationSettings, Segmenter, WeightEvent
+from fusion.store import Fixture, Store
+
+NS = 1_000_000_000
+DETECTION_NS = NS
+"""By then the segmentation has noticed a change that began."""
+MEMORY_NS = 60 * NS
+"""Hands are remembered for as long as an event is open, but no longer than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the engine waits and decides.
+
+    Parameters
+    ----------
+    lateness_s : float
+        How much later than the newest an observation may come; 3-D targets of the public recording come 2.3 s late.
+    grasp_s : float
+        How long before a weight event's onset, and after its end, the hands are watched.
+    review_below : float
+        Lines and receipts less probable than this are marked for review.
+    rate_hz : float
+        Sampling rate of the scales.
+    segmentation, association
+        Settings of the stages.
+    """
+
+    lateness_s: float = 3.0
+    grasp_s: float = 0.25
+    review_below: float = 0.9
+    rate_hz: float = 60.0
+    segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
+    association: AssociationSettings = field(default_factory=AssociationSettings)
+
+    def __post_init__(self) -> None:
+        validation.number("lateness_s", self.lateness_s, at_least=0.0)
+        validation.number("grasp_s", self.grasp_s, at_least=0.0)
+        validation.number("review_below", self.review_below, at_least=0.0, at_most=1.0)
+        validation.number("rate_hz", self.rate_hz, above=0.0)
+
+
+class Engine:
+    """Turns a store's observations into receipts.
+
+    Parameters
+    ----------
+    store : Store
+        What is fixed.
+    settings : EngineSettings, optional
+        How to wait and decide.
+
+    Examples
+    --------
+    >>> engine = Engine(store)                        # doctest: +SKIP
+    >>> for observation in recording:                 # doctest: +SKIP
+    ...     for interaction in engine.push([observation]):
+    ...         print(interaction.kind, interaction.candidates[:1])
+    >>> engine.finish().receipts                      # doctest: +SKIP
+    """
+
+    def __init__(self, store: Store, settings: EngineSettings | None = None) -> None:
+        self._store = store
+        self._settings = s = settings or EngineSettings()
+        self._buffer = ReorderBuffer(round(s.lateness_s * NS))
+        self._scales = {f.id: _Scale(f, s) for f in store.fixtures}
+        self._associator = Associator(store, settings=s.association)
+        self._hands = Hands()
+        self._now_ns = 0
+        self._waiting: list[tuple[int, str, int, WeightEvent]] = []
+        self._interactions: dict[str, Interaction] = {}
+        self._present: dict[str, None] = {}
+        self._leaving: dict[str, int] = {}
+        self._receipts: list[Receipt] = []
+        self._unused = 0
+
+    def push(self, observations: Iterable[Observation]) -> list[Interaction]:
+        """Take observations in; return what they decided.
+
+        Parameters
+        ----------
+        observations : iterable of Observation
+            In any order within ``lateness_s``; how they are cut into calls changes nothing.
+
+        Returns
+        -------
+        list of Interaction
+            Decided in this call; later events may revise their candidates, `outcome` tells.
+
+        Raises
+        ------
+        ValueError
+            If a packet names an unknown fixture or has another number of plates.
+        TypeError
+            If something is no observation.
+        """
+        known = len(self._interactions)
+        for observation in observations:
+            self._check(observation)
+            self._buffer.put(observation)
+            for ready in self._buffer.ready():
+                self._pass(ready)
+        return list(self._interactions.values())[known:]
+
+    def finish(self) -> Outcome:
+        """Take the stream as ended: everything waiting passes, everybody's receipt is final."""
+        for ready in self._buffer.ready(everything=True):
+            self._pass(ready)
+        for scale in self._scales.values():
+            self._enqueue(scale, scale.segmenter.flush())
+        self._associate(up_to_ns=None)
+        for shopper in list(self._present):
+            self._close(shopper)
+        return self.outcome()
+
+    def outcome(self) -> Outcome:
+        """Tell receipts, interactions and health as of now."""
+        interactions = tuple(self._revised(i) for i in self._interactions.values())
+        open_ = [self._cart(shopper, interactions, final=False) for shopper in self._present]
+        plates = [entry for scale in self._scales.values() for entry in scale.health()]
+        health = Health(tuple(plates), (), self._buffer.late, self._buffer.duplicates, self._unused)
+        return Outcome((*self._receipts, *open_), interactions, health)
+
+    def _check(self, observation: Observation) -> None:
+        if not isinstance(observation, Observation):
+            raise TypeError(
+                f"observations must be of the types in fusion.observations; got {type(observation).__name__}"
+            )
+        if isinstance(observation, ScalePacket):
+            scale = self._scales.get(observation.fixture)
+            if scale is None:
+                raise ValueError(f"scale packet of the unknown fixture {observation.fixture!r}")
+            if observation.grams.shape[1] != len(scale.plates):
+                expected, came = len(scale.plates), observation.grams.shape[1]
+                raise ValueError(f"grams of fixture {observation.fixture!r} must have {expected} columns; got {came}")
+
+    def _pass(self, observation: Observation) -> None:
+        """Use one observation, in event time."""
+        self._now_ns = max(self._now_ns, observation.time_ns)
+        self._associate(up_to_ns=observation.time_ns)
+        match observation:
+            case ScalePacket(fixture=fixture):
+                scale = self._scales[fixture]
+                self._enqueue(scale, scale.push(observation))
+            case Targets(shoppers=shoppers):
+                self._present.update(dict.fromkeys(s for s in shoppers if s not in self._leaving))
+                self._hands.record(observation)
+            case GateEvent(shopper=shopper, kind="enter"):
+                self._present[shopper] = None
+                self._leaving.pop(shopper, None)
+            case GateEvent(shopper=shopper, kind="exit"):
+                self._present[shopper] = None
+                self._leaving[shopper] = observation.time_ns
+            case _:
+                self._unused += 1
+        self._settle()
+
+    def _enqueue(self, scale: "_Scale", events: list[WeightEvent]) -> None:
+        for event in events:
+            if event.final:
+                heapq.heappush(self._waiting, (event.end_ns, scale.fixture, event.id, event))
+
+    def _associate(self, up_to_ns: int | None) -> None:
+        """Explain the waiting events that ended long enough before a time, in order of their ends."""
+        s = self._settings
+        wait_ns = round((s.grasp_s + s.segmentation.merge_s) * NS)
+        while self._waiting and (up_to_ns is None or self._waiting[0][0] + wait_ns < up_to_ns):
+            _, fixture, number, event = heapq.heappop(self._waiting)
+            plates = tuple(self._scales[fixture].plates[i] for i in event.plates)
+            interaction = Interaction(
+                f"{fixture}:{number}",
+                "touch",
+                event.start_ns,
+                event.end_ns,
+                plates,
+                float(event.delta_g.sum(dtype=np.float64)),
+                float(np.sqrt((event.sigma_g.astype(np.float64) ** 2).sum())),
+                (),
+            )
+            if event.kind == "change":
+                shoppers, hands = self._hands.between(
+                    event.start_ns - round(s.grasp_s * NS), event.end_ns + round(s.grasp_s * NS)
+                )
+                self._associator.associate(interaction.id, plates, event.delta_g, event.sigma_g, shoppers, hands)
+            self._interactions[interaction.id] = self._revised(interaction)
+
+    def _revised(self, interaction: Interaction) -> Interaction:
+        """Give an interaction the candidates that hold now."""
+        if not self._associator.knows(interaction.id):
+            return interaction
+        candidates = tuple(self._associator.candidates(interaction.id))
+        kind: Kind = "unknown"
+        if sum(c.probability for c in candidates) >= 0.5:
+            kind = "take" if candidates[0].quantity < 0 else "return"
+        return replace(interaction, kind=kind, candidates=candidates)
+
+    def _settle(self) -> None:
+        """Close the receipts of shoppers who left before anything that is still open; forget old hands."""
+        starts = [event.start_ns for *_, event in self._waiting]
+        starts += [t for scale in self._scales.values() if (t := scale.segmenter.open_since_ns) is not None]
+        safe_ns = min([self._now_ns - DETECTION_NS, *starts])
+        for shopper in [s for s, left_ns in self._leaving.items() if left_ns < safe_ns]:
+            self._close(shopper)
+        self._hands.forget(max(safe_ns, self._now_ns - MEMORY_NS) - round(self._settings.grasp_s * NS))
+
+    def _close(self, shopper: str) -> None:
+        interactions = tuple(self._revised(i) for i in self._interactions.values())
+        self._receipts.append(self._cart(shopper, interactions, final=True))
+        self._associator.leave(shopper)
+        self._present.pop(shopper, None)
+        self._leaving.pop(shopper, None)
+
+    def _cart(self, shopper: str, interactions: tuple[Interaction, ...], *, final: bool) -> Receipt:
+        baskets = self._associator.baskets(shopper)
+        return cart(self._store, shopper, baskets, interactions, final=final, review_below=self._settings.review_below)
+
+
+class _Scale:
+    """One fixture's segmenter, with plates by name and a clock that never steps back."""
+
+    def __init__(self, fixture: Fixture, settings: EngineSettings) -> None:
+        self.fixture = fixture.id
+        self.plates = [p.id for p in fixture.plates]
+        groups = [i for i, shelf in enumerate(fixture.shelves) for _ in shelf.plates]
+        self.segmenter = Segmenter(groups, rate_hz=settings.rate_hz, settings=settings.segmentation)
+        self._last_ns = 0
+
+    def push(self, packet: ScalePacket) -> list[WeightEvent]:
+        # Packets overlap by the jitter of their stamps; the samples are in order all the same.
+        sample_ns = np.maximum(np.maximum.accumulate(packet.sample_ns), self._last_ns)
+        self._last_ns = int(sample_ns[-1])
+        return self.segmenter.push(sample_ns, packet.grams)
+
+    def health(self) -> list[dict[str, Any]]:
+        return [{"plate": p, **h} for p, h in zip(self.plates, self.segmenter.health(), strict=True)]
