@@ -75,7 +75,8 @@ class Recording(ABC):
     def __init__(self, path: Path, store: Store) -> None:
         self.path = path
         self.store = store
-        self.truth = _truth(path / "truth.json")
+        truth = path / "truth.json"
+        self.truth = read_object(truth) if truth.exists() else None
 
     @abstractmethod
     def __iter__(self) -> Iterator[Observation]: ...
@@ -169,9 +170,14 @@ def _detected(path: Path) -> str:
     )
 
 
-def _truth(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a file that is one JSON object.
+
+    Raises
+    ------
+    RecordingError
+        If it is missing, malformed or something else.
+    """
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
