@@ -33,9 +33,9 @@ struct Jacobian {  // symmetric
     double xx, xy, yy;
 };
 
-constexpr int kNewtonSteps = 20;
-// Squared relative step: convergence is quadratic, so what remains is rounding.
-constexpr double kNewtonTolerance = 1e-20;
+constexpr int kNewtonSteps = 40;
+// Squared relative step: the next one would be its square, which is rounding.
+constexpr double kNewtonTolerance = 1e-16;
 
 inline Vec2 distort(const Camera& c, const Vec2& p, Jacobian& j) {
     const double x = p.x, y = p.y;
@@ -53,24 +53,37 @@ inline Vec2 distort(const Camera& c, const Vec2& p, Jacobian& j) {
 }
 
 // Normalised coordinates of a pixel and the Jacobian of the distortion there; false where the lens model has none.
+// A Newton step is halved while it leaves the disc on which the model is one to one, or does not descend.
 inline bool undistort(const Camera& c, const Vec2& px, Vec2& p, Jacobian& j) {
     const double yd = (px.y - c.cy) / c.fy;
     const double xd = (px.x - c.cx - c.skew * yd) / c.fx;
-    p = {xd, yd};
+    const double s = xd * xd + yd * yd;
+    const double inside = s <= c.limit ? 1.0 : 0.9 * std::sqrt(c.limit / s);
+    double dx = xd * inside, dy = yd * inside, best = std::numeric_limits<double>::infinity();
+    p = {0.0, 0.0};
+    j = {1.0, 0.0, 1.0};
     for (int step = 0; step < kNewtonSteps; ++step) {
-        double s = p.x * p.x + p.y * p.y;
-        if (s > c.limit) {  // beyond the fold of the lens model: back inside
-            const double shrink = 0.9 * std::sqrt(c.limit / s);
-            p = {p.x * shrink, p.y * shrink};
-        }
-        const Vec2 m = distort(c, p, j);
-        const double det = j.xx * j.yy - j.xy * j.xy;
+        const Vec2 q{p.x + dx, p.y + dy};
+        Jacobian a;
+        const Vec2 m = distort(c, q, a);
         const double ex = xd - m.x, ey = yd - m.y;
-        const double dx = (j.yy * ex - j.xy * ey) / det;
-        const double dy = (j.xx * ey - j.xy * ex) / det;
-        p = {p.x + dx, p.y + dy};
-        s = p.x * p.x + p.y * p.y;
-        if (dx * dx + dy * dy <= kNewtonTolerance * (1.0 + s)) return (det > 0.0) & (j.xx > 0.0) & (s <= c.limit);
+        const double error = ex * ex + ey * ey;
+        if ((q.x * q.x + q.y * q.y <= c.limit) & (error < best)) {
+            p = q;
+            j = a;
+            best = error;
+            const double det = j.xx * j.yy - j.xy * j.xy;
+            const double r = 1.0 / det;
+            dx = (j.yy * ex - j.xy * ey) * r;
+            dy = (j.xx * ey - j.xy * ex) * r;
+            if (dx * dx + dy * dy <= kNewtonTolerance * (1.0 + p.x * p.x + p.y * p.y)) {
+                p = {p.x + dx, p.y + dy};
+                return (det > 0.0) & (j.xx > 0.0);
+            }
+        } else {
+            dx = 0.5 * dx;
+            dy = 0.5 * dy;
+        }
     }
     return false;
 }

@@ -12,8 +12,8 @@ CENTRE, AXIS, VARIANCE, VIEW = 6, 9, 12, 13
 
 TOO_FEW_VIEWS, SMALL_PARALLAX, BEHIND_CAMERA, NOT_CONVERGED, LARGE_RESIDUAL, BEYOND_LENS = 1, 2, 4, 8, 16, 32
 
-NEWTON_STEPS = 20
-NEWTON_TOLERANCE = 1e-20  # squared relative step: convergence is quadratic, so what remains is rounding
+NEWTON_STEPS = 40
+NEWTON_TOLERANCE = 1e-16  # squared relative step: the next one would be its square, which is rounding
 GAUSS_STEPS = 20
 GAUSS_TOLERANCE = 1e-6  # squared step, in standard deviations of the point
 NORMAL_QUANTILE = 3.0902323061678132  # one in a thousand lies above
@@ -37,28 +37,34 @@ def distort(c, x, y):
 
 
 def undistort_pixel(c, px, py):
-    """Return whether Newton found the normalised coordinates, these, and the Jacobian of the distortion there."""
+    """Return whether Newton found the normalised coordinates, these, and the Jacobian of the distortion there.
+
+    A step is halved while it leaves the disc on which the lens model is one to one, or does not descend.
+    """
     yd = (py - c[CY]) / c[FY]
     xd = (px - c[CX] - c[SKEW] * yd) / c[FX]
-    x, y = xd, yd
-    jxx, jxy, jyy = 1.0, 0.0, 1.0
+    s = xd * xd + yd * yd
+    inside = 1.0 if s <= c[LIMIT] else 0.9 * np.sqrt(c[LIMIT] / s)
+    x, y, dx, dy = 0.0, 0.0, xd * inside, yd * inside
+    jxx, jxy, jyy, best = 1.0, 0.0, 1.0, np.inf
     for _ in range(NEWTON_STEPS):
-        s = x * x + y * y
-        if s > c[LIMIT]:  # beyond the fold of the lens model: back inside
-            shrink = 0.9 * np.sqrt(c[LIMIT] / s)
-            x = x * shrink
-            y = y * shrink
-        xm, ym, jxx, jxy, jyy = distort(c, x, y)
-        det = jxx * jyy - jxy * jxy
+        xn = x + dx
+        yn = y + dy
+        xm, ym, axx, axy, ayy = distort(c, xn, yn)
         ex = xd - xm
         ey = yd - ym
-        dx = (jyy * ex - jxy * ey) / det
-        dy = (jxx * ey - jxy * ex) / det
-        x = x + dx
-        y = y + dy
-        s = x * x + y * y
-        if dx * dx + dy * dy <= NEWTON_TOLERANCE * (1.0 + s):
-            return (det > 0.0) & (jxx > 0.0) & (s <= c[LIMIT]), x, y, jxx, jxy, jyy
+        error = ex * ex + ey * ey
+        if (xn * xn + yn * yn <= c[LIMIT]) & (error < best):
+            x, y, jxx, jxy, jyy, best = xn, yn, axx, axy, ayy, error
+            det = jxx * jyy - jxy * jxy
+            r = 1.0 / det
+            dx = (jyy * ex - jxy * ey) * r
+            dy = (jxx * ey - jxy * ex) * r
+            if dx * dx + dy * dy <= NEWTON_TOLERANCE * (1.0 + x * x + y * y):
+                return (det > 0.0) & (jxx > 0.0), x + dx, y + dy, jxx, jxy, jyy
+        else:
+            dx = 0.5 * dx
+            dy = 0.5 * dy
     return False, x, y, jxx, jxy, jyy
 
 
