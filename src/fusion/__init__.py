@@ -4,6 +4,7 @@ from fusion.backends import backend, use_backend
 from fusion.errors import RecordingError
 from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
 from fusion.store import Box, Camera, Facing, Fixture, Plate, Product, Shelf, Store
+from fusion.triangulation import Status, Triangulation, project, triangulate, undistort
 
 __version__ = "0.1.0"
 
@@ -20,9 +21,14 @@ __all__ = [
     "RecordingError",
     "ScalePacket",
     "Shelf",
+    "Status",
     "Store",
     "TagReads",
     "Targets",
+    "Triangulation",
     "backend",
+    "project",
+    "triangulate",
+    "undistort",
     "use_backend",
 ]
