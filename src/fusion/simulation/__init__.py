@@ -1,0 +1,13 @@
+"""A seeded store with faults and ground truth: shoppers walk, reach, take, return and touch; sensors report it.
+
+Loads, vibration, walking and latency are modelled, sampled by imperfect sensors and delivered by an imperfect network::
+
+    store -> shelf -> scripts --+-> scales -> converters --+-> delivery -> observations
+                                +-> body ---> targets -----+
+                                +-> truth
+"""
+
+from fusion.simulation.settings import SimulationSettings
+from fusion.simulation.simulation import Simulation, simulate
+
+__all__ = ["Simulation", "SimulationSettings", "simulate"]

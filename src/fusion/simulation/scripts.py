@@ -1,0 +1,211 @@
+"""Who does what and when: the shoppers' visits, planned so that bodies and items never collide."""
+
+import heapq
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.simulation.paths import Path, find_walk
+from fusion.simulation.settings import SimulationSettings
+from fusion.simulation.shelf import Stock, Unit
+from fusion.simulation.store import EXIT_M, GATE_M
+
+STAND_M = 0.5  # from the shelf's front to the neck of who reaches into it (0.50-0.52 m in the public recording)
+LEAVE_S = 9.0  # before the end of the recording, when shoppers begin to leave
+RETRY_S = 0.4  # until somebody whose way is blocked tries something else
+PATIENCE_S = 600.0
+HAND_WIDTH_M = 0.08
+TWO_PROBABILITY = 0.2
+TOUCH_S = (0.3, 1.5)
+TOUCH_G = (30.0, 200.0)
+
+Kind = Literal["take", "return", "touch"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Action:
+    """One reach into a shelf.
+
+    The wrist leaves the body at ``reach_s[0]``, is at `wrist_m` from ``reach_s[1]`` to ``reach_s[2]`` and back at
+    ``reach_s[3]``. `time_s` is when the load changes, or the middle of a touch. `loads_g` is what comes onto each plate
+    (a take: negative), or with what force a touch presses.
+    """
+
+    kind: Kind
+    time_s: float
+    reach_s: tuple[float, float, float, float]
+    wrist_m: NDArray[np.float64]
+    right_hand: bool
+    loads_g: dict[str, float]
+    product: str | None
+    quantity: int
+    misplaced: bool
+
+
+@dataclass(slots=True)
+class Visit:
+    """One shopper's stay in the store."""
+
+    shopper: str
+    path: Path = field(default_factory=Path)
+    actions: list[Action] = field(default_factory=list)
+    carried: list[Unit] = field(default_factory=list)
+
+
+def write_visits(settings: SimulationSettings, stock: Stock, rng: np.random.Generator) -> list[Visit]:
+    """Plan all visits; `stock` is left as it is in the end.
+
+    Raises
+    ------
+    RuntimeError
+        If shoppers block each other for ten minutes: the store is too small for so many.
+    """
+    ids = rng.choice(9 * 10**17, settings.shoppers, replace=False) + 10**18
+    visits = [Visit(str(i)) for i in ids]
+    queue = [(0.5 + 2.5 * i + float(rng.uniform(0.0, 1.0)), i) for i in range(settings.shoppers)]
+    while queue:
+        time_s, i = heapq.heappop(queue)
+        if time_s > settings.duration_s + PATIENCE_S:
+            raise RuntimeError(f"{settings.shoppers} shoppers block each other before {settings.fixtures} fixtures")
+        others = [v.path for v in visits if v is not visits[i]]
+        free_s = _Planner(settings, stock, rng, visits[i], others).next(time_s)
+        if free_s is not None:
+            heapq.heappush(queue, (free_s, i))
+    return visits
+
+
+@dataclass(slots=True)
+class _Intention:
+    """What a shopper is about to do: with which units, at which facing, at which places along it."""
+
+    kind: Kind
+    facing: int
+    centers_m: list[float]
+    units: list[Unit]
+
+
+@dataclass(slots=True)
+class _Planner:
+    """Plans one shopper's next action among the others' committed paths."""
+
+    settings: SimulationSettings
+    stock: Stock
+    rng: np.random.Generator
+    visit: Visit
+    others: list[Path]
+
+    def next(self, time_s: float) -> float | None:
+        """Plan what follows at that time; returns when the shopper is free again, None after the exit."""
+        done = len(self.visit.actions) >= self.settings.events_per_shopper
+        if done or time_s > self.settings.duration_s - LEAVE_S:
+            return self._leave(time_s)
+        intention = self._intend(time_s)
+        action = self._approach(time_s, intention) if intention else None
+        if intention is None or action is None:
+            return time_s + RETRY_S
+        self._commit(action, intention)
+        return action.reach_s[3] + float(self.rng.uniform(0.1, 1.0))
+
+    def _intend(self, time_s: float) -> _Intention | None:
+        if self.rng.random() < self.settings.touch_probability:
+            facing = int(self.rng.integers(len(self.stock.facings)))
+            return _Intention("touch", facing, [self.stock.place_m(facing, HAND_WIDTH_M, self.rng)], [])
+        if self.visit.carried and self.rng.random() < self.settings.return_probability:
+            units = self._handful(self.visit.carried)
+            facing = self._destination(units[0])
+            places = [self.stock.place_m(facing, unit.width_m, self.rng) for unit in units]
+            return _Intention("return", facing, places, units)
+        available = self.stock.available(time_s)
+        strays = [u for u in available if u.facing != self.stock.home(u)]
+        if not strays or self.rng.random() < 0.5:  # otherwise somebody finds what was misplaced
+            facing = int(self.rng.integers(len(self.stock.facings)))
+            available = [u for u in available if u.facing == facing]
+        else:
+            available = strays
+        if not available:
+            return None
+        units = self._handful(available)
+        return _Intention("take", units[0].facing, [u.center_m for u in units], units)
+
+    def _handful(self, units: list[Unit]) -> list[Unit]:
+        """One unit, or sometimes two of the same product from the same place."""
+        first = units[int(self.rng.integers(len(units)))]
+        alike = [u for u in units if u is not first and (u.product, u.facing) == (first.product, first.facing)]
+        return [first, alike[0]] if alike and self.rng.random() < TWO_PROBABILITY else [first]
+
+    def _destination(self, unit: Unit) -> int:
+        """Where a returned unit goes: home, or to another facing that is wide enough."""
+        home = self.stock.home(unit)
+        foreign = [i for i in range(len(self.stock.facings)) if i != home and self.stock.width_m(i) >= unit.width_m]
+        if foreign and self.rng.random() < self.settings.misplace_probability:
+            return foreign[int(self.rng.integers(len(foreign)))]
+        return home
+
+    def _approach(self, time_s: float, intention: _Intention) -> Action | None:
+        """Walk to the facing and reach, or None if the way is blocked."""
+        rng = self.rng
+        box = self.stock.facings[intention.facing].box
+        right, inward = box.rotation[:, 0], box.rotation[:, 1]
+        # A hand grips some 8 cm beyond the wrist, and items of the front row stand in the first 10 cm.
+        offset_m = [float(np.mean(intention.centers_m)) + rng.normal(0.0, 0.02), rng.uniform(-0.12, 0.03), 0.0]
+        wrist_m = box.origin_m + box.rotation @ offset_m
+        wrist_m[2] += box.size_m[2] * rng.uniform(0.25, 0.7)
+        aside_m = rng.choice([-1.0, 1.0]) * rng.uniform(0.08, 0.25)
+        place = (box.origin_m + right * (offset_m[0] + aside_m) - inward * STAND_M)[:2]
+        reach, dwell, back = rng.uniform(0.5, 0.8), rng.uniform(0.3, 0.6), rng.uniform(0.5, 0.8)
+        if intention.kind == "touch":
+            dwell = rng.uniform(*TOUCH_S)
+        stay_s = float(reach + dwell + back + 1.0)
+        heading = float(np.arctan2(inward[1], inward[0]))
+        if not self._walk(time_s, place, heading, stay_s):
+            return None
+        start = self.visit.path.walks[-1].end_s
+        phases = (start, start + reach, start + reach + dwell, start + reach + dwell + back)
+        return Action(
+            kind=intention.kind,
+            time_s=float((phases[1] + phases[2]) / 2),
+            reach_s=phases,
+            wrist_m=wrist_m,
+            right_hand=bool(aside_m < 0),
+            loads_g=self._loads_g(intention),
+            product=intention.units[0].product if intention.units else None,
+            quantity=len(intention.units),
+            misplaced=bool(intention.units) and intention.facing != self.stock.home(intention.units[0]),
+        )
+
+    def _loads_g(self, intention: _Intention) -> dict[str, float]:
+        if intention.kind == "touch":
+            force = self.rng.uniform(*TOUCH_G)
+            return self.stock.loads_g(intention.facing, intention.centers_m, [HAND_WIDTH_M], [force])
+        sign = -1.0 if intention.kind == "take" else 1.0
+        masses = [sign * unit.mass_g for unit in intention.units]
+        return self.stock.loads_g(intention.facing, intention.centers_m, [u.width_m for u in intention.units], masses)
+
+    def _commit(self, action: Action, intention: _Intention) -> None:
+        self.visit.actions.append(action)
+        if action.kind == "touch":
+            return
+        for unit, center in zip(intention.units, intention.centers_m, strict=True):
+            if action.kind == "take":
+                unit.available_s = np.inf
+                self.visit.carried.append(unit)
+            else:
+                unit.facing, unit.center_m = intention.facing, center
+                unit.available_s = action.reach_s[3]
+                self.visit.carried.remove(unit)
+
+    def _leave(self, time_s: float) -> float | None:
+        if not self._walk(time_s, EXIT_M, np.pi, 0.0):
+            return time_s + RETRY_S
+        self.visit.path.exit_s = self.visit.path.walks[-1].end_s
+        return None
+
+    def _walk(self, time_s: float, place_m: NDArray[np.float64], heading: float, stay_s: float) -> bool:
+        walks = self.visit.path.walks
+        start = (walks[-1].end_m, walks[-1].end_heading) if walks else (GATE_M, 0.0)
+        walk = find_walk(time_s, start, (place_m, heading), stay_s, self.others)
+        if walk:
+            walks.append(walk)
+        return walk is not None

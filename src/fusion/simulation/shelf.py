@@ -1,0 +1,82 @@
+"""The units on the shelves: what each weighs, where it stands and how its weight falls on the plates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fusion.store import Facing, Store
+
+UNIT_SPREAD = (
+    0.005,
+    0.01,
+)  # deviation of a unit's mass from its product's, by product: filling tolerance of packed food
+UNITS = (4, 9)  # of a product at opening, fewest and most
+UNIT_WIDTH = (0.5, 0.9)  # of its facing's width
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """One item: its facing is an index into the planogram; nobody can take it before `available_s`."""
+
+    product: str
+    mass_g: float
+    width_m: float
+    facing: int
+    center_m: float
+    available_s: float = 0.0
+
+
+class Stock:
+    """All units of the store, those that shoppers carry included."""
+
+    def __init__(self, store: Store, rng: np.random.Generator) -> None:
+        self.facings = store.planogram
+        self._mass_g = {p.id: p.mass_g for p in store.products}
+        self._edges_m = [
+            np.cumsum([0.0, *(store.plate_by_id[plate].box.size_m[0] for plate in facing.plates)])
+            for facing in self.facings
+        ]
+        self.units = [unit for i, facing in enumerate(self.facings) for unit in self._fill(i, facing, rng)]
+
+    def _fill(self, index: int, facing: Facing, rng: np.random.Generator) -> list[Unit]:
+        width = self.width_m(index) * rng.uniform(*UNIT_WIDTH)
+        spread = rng.uniform(*UNIT_SPREAD)
+        return [
+            Unit(
+                facing.product,
+                self._mass_g[facing.product] * (1.0 + spread * rng.normal()),
+                width,
+                index,
+                self.place_m(index, width, rng),
+            )
+            for _ in range(rng.integers(*UNITS, endpoint=True))
+        ]
+
+    def width_m(self, facing: int) -> float:
+        """Width of a facing."""
+        return float(self._edges_m[facing][-1])
+
+    def place_m(self, facing: int, width_m: float, rng: np.random.Generator) -> float:
+        """Choose a centre, from the facing's left edge, at which something of that width stands wholly within."""
+        return float(rng.uniform(width_m / 2, self.width_m(facing) - width_m / 2))
+
+    def home(self, unit: Unit) -> int:
+        """Tell where a unit belongs."""
+        return next(i for i, facing in enumerate(self.facings) if facing.product == unit.product)
+
+    def loads_g(
+        self, facing: int, centers_m: list[float], widths_m: list[float], masses_g: list[float]
+    ) -> dict[str, float]:
+        """Split weights over the plates below them: evenly over their widths, as flat bottoms press."""
+        edges = self._edges_m[facing]
+        loads = np.zeros(len(edges) - 1)
+        for center, width, mass in zip(centers_m, widths_m, masses_g, strict=True):
+            low = np.maximum(edges[:-1], center - width / 2)
+            high = np.minimum(edges[1:], center + width / 2)
+            overlap = np.maximum(high - low, 0.0)
+            loads += mass * overlap / overlap.sum()
+        return {plate: float(g) for plate, g in zip(self.facings[facing].plates, loads, strict=True) if g != 0.0}
+
+    def available(self, time_s: float) -> list[Unit]:
+        """List the units that lie on the shelves from that time on."""
+        return [unit for unit in self.units if unit.available_s <= time_s]

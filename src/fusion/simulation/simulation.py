@@ -1,0 +1,99 @@
+"""Runs the parts in order."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.observations import GateEvent, Observation
+from fusion.simulation.clock import epoch_ns
+from fusion.simulation.converters import scale_packets
+from fusion.simulation.delivery import Arrival, deliver
+from fusion.simulation.scripts import Visit, write_visits
+from fusion.simulation.settings import SimulationSettings
+from fusion.simulation.shelf import Stock
+from fusion.simulation.store import build_store
+from fusion.simulation.targets import target_frames
+from fusion.simulation.truth import on_shelves, truth_document
+from fusion.store import Store
+
+TAIL_S = 2.0  # that sensors run on after the last shopper has left
+SCALES_DELAY_S, SCALES_JITTER_S = 0.01, 0.003
+TARGETS_JITTER_S = 0.05
+GATE_DELAY_S = 0.001
+PARTS = ("store", "stock", "scripts", "scales", "targets", "network")
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """A simulated opening of the store.
+
+    Parameters
+    ----------
+    settings : SimulationSettings
+        What was asked for.
+    store : Store
+        Fixtures, products and planogram.
+    observations : list of Observation
+        In the order of their arrival.
+    arrivals_ns : (n,) int64
+        When each observation arrived.
+    truth : dict
+        JSON-ready, of format ``fusion.truth/1``: ``receipts`` (what each shopper carries out), ``events`` in order of
+        time (``take``, ``return`` or ``touch``; ``misplaced`` if the product's place is elsewhere) and ``stock``.
+    """
+
+    settings: SimulationSettings
+    store: Store
+    observations: list[Observation]
+    arrivals_ns: NDArray[np.int64]
+    truth: dict[str, Any]
+
+
+def simulate(settings: SimulationSettings | None = None) -> Simulation:
+    """Simulate a store.
+
+    Parameters
+    ----------
+    settings : SimulationSettings, optional
+        Size, behaviour and faults; the defaults otherwise.
+
+    Raises
+    ------
+    RuntimeError
+        If there are so many shoppers that they block each other for ten minutes.
+    """
+    settings = settings or SimulationSettings()
+    # Each part draws from a generator of its own: another noise leaves the script as it was.
+    seeds = np.random.SeedSequence(settings.seed).spawn(len(PARTS))
+    rng = {part: np.random.Generator(np.random.PCG64(seed)) for part, seed in zip(PARTS, seeds, strict=True)}
+    store = build_store(settings, rng["store"])
+    stock = Stock(store, rng["stock"])
+    opening = on_shelves(stock)
+    visits = write_visits(settings, stock, rng["scripts"])
+    end_s = max(settings.duration_s, max(visit.path.exit_s for visit in visits) + TAIL_S)
+
+    arrivals: list[Arrival] = [event for visit in visits for event in _gate_events(visit)]
+    for fixture in store.fixtures:
+        packets = scale_packets(settings, fixture, visits, end_s, rng["scales"])
+        arrivals += deliver(settings, packets, SCALES_DELAY_S, SCALES_JITTER_S, rng["network"])
+    frames = target_frames(settings, visits, end_s, rng["targets"])
+    arrivals += deliver(settings, frames, settings.targets_delay_s, TARGETS_JITTER_S, rng["network"])
+    arrivals.sort(key=lambda arrival: arrival[0])
+    return Simulation(
+        settings,
+        store,
+        [observation for _, observation in arrivals],
+        np.array([time_ns for time_ns, _ in arrivals], dtype=np.int64),
+        truth_document(visits, opening, stock),
+    )
+
+
+def _gate_events(visit: Visit) -> list[Arrival]:
+    delay_ns = round(GATE_DELAY_S * 1e9)
+    enter, leave = epoch_ns(visit.path.enter_s), epoch_ns(visit.path.exit_s)
+    return [
+        (enter + delay_ns, GateEvent(enter, visit.shopper, "enter")),
+        (leave + delay_ns, GateEvent(leave, visit.shopper, "exit")),
+    ]

@@ -1,0 +1,65 @@
+"""What a body tracker reports: frames of joints at about 15 Hz, with noise and dropouts."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.observations import JOINTS, Targets
+from fusion.simulation.body import random_body
+from fusion.simulation.clock import epoch_ns
+from fusion.simulation.paths import Array
+from fusion.simulation.scripts import Visit
+from fusion.simulation.settings import SimulationSettings
+
+RATE_HZ = 15.0
+JITTER_S = 0.015
+WANDER_S = 0.4  # correlation time of a joint's error: in the public recording errors are smooth ...
+WHITE = 0.25  # ... with 4-8 mm of white noise, this share of the whole
+DROPOUT_FRAMES = 3.0  # mean length of a dropout: what hides a joint hides it for some frames
+
+
+def target_frames(
+    settings: SimulationSettings, visits: list[Visit], end_s: float, rng: np.random.Generator
+) -> list[Targets]:
+    """Observe all shoppers from the start to `end_s`; frames without shoppers included."""
+    times = np.arange(0.0, end_s, 1.0 / RATE_HZ)
+    times += rng.uniform(-JITTER_S, JITTER_S, len(times)) + JITTER_S
+    joints = np.stack([random_body(rng).joints_m(visit, times) for visit in visits], axis=1)
+    joints += _errors_m(settings.joint_noise_m, joints.shape, rng)
+    scores = rng.beta(8.0, 2.0, joints.shape[:3])
+    hidden = _hidden(settings.joint_dropout, joints.shape[:3], rng)
+    inside = np.asarray(~np.isnan(joints[:, :, 0, 0]), dtype=np.bool_)
+    joints[hidden] = np.nan
+    scores[hidden] = np.nan
+    return [
+        Targets(
+            epoch_ns(time),
+            tuple(visit.shopper for visit, present in zip(visits, inside[k], strict=True) if present),
+            joints[k, inside[k]],
+            scores[k, inside[k]],
+        )
+        for k, time in enumerate(times)
+    ]
+
+
+def _errors_m(sigma_m: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Draw errors (frames, S, 8, 3): a first-order autoregression and white noise, together of `sigma_m`."""
+    keep = np.exp(-1.0 / (RATE_HZ * WANDER_S))
+    steps = rng.normal(0.0, sigma_m * np.sqrt((1 - WHITE**2) * (1 - keep**2)), shape)
+    steps[0] /= np.sqrt(1 - keep**2)
+    for k in range(1, shape[0]):
+        steps[k] += keep * steps[k - 1]
+    return np.asarray(steps + rng.normal(0.0, sigma_m * WHITE, shape))
+
+
+def _hidden(share: float, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Choose hidden joints (frames, S, 8): a two-state Markov chain that hides `share` of them."""
+    assert shape[2] == len(JOINTS)
+    if share == 1.0:
+        return np.ones(shape, dtype=bool)
+    vanish = min(share / (1 - share) / DROPOUT_FRAMES, 1.0)
+    draw = rng.random(shape)
+    hidden = np.empty(shape, dtype=bool)
+    hidden[0] = draw[0] < share
+    for k in range(1, shape[0]):
+        hidden[k] = np.where(hidden[k - 1], draw[k] >= 1 / DROPOUT_FRAMES, draw[k] < vanish)
+    return hidden
