@@ -1,6 +1,7 @@
 """Builds every kernel binding under ext/bindings: Cython from .pyx, pybind11 from .cpp."""
 
 import sys
+import tomllib
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -13,6 +14,7 @@ FLAGS = (
     if sys.platform == "win32"
     else ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra"]
 )
+VERSION = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
 def extension(source: Path) -> Extension:
@@ -22,6 +24,7 @@ def extension(source: Path) -> Extension:
         [source.as_posix()],
         include_dirs=["ext/core", get_include()],
         depends=[str(header) for header in Path("ext/core").glob("*.hpp")],
+        define_macros=[("FUSION_FLAGS", f'"{" ".join(FLAGS)}"'), ("FUSION_VERSION", f'"{VERSION}"')],
         extra_compile_args=FLAGS,
         language="c++",
     )

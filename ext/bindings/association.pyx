@@ -11,7 +11,7 @@ cdef extern from "association.hpp" namespace "fusion" nogil:
     cdef struct AssociationSettings:
         double reach_sigma_m, bystander_m, track_miss
         double wrong_mass, mass_spread, lightest_g, heaviest_g
-        double cross_talk, overhang, null, more_units
+        double cross_talk, overhang, null, echo, more_units
         double coincidence, returning, misplacing, stray, foreign, negligible
         int32_t max_units
 
@@ -45,6 +45,8 @@ cdef extern from "association.hpp" namespace "fusion" nogil:
 
     void c_hand "fusion::hand_log_likelihood"(const double *, size_t, size_t, size_t, const Boxes &,
                                               const AssociationSettings &, double *)
+    double c_echo "fusion::log_echo"(const double *, const double *, const double *, const double *, size_t, double,
+                                     const AssociationSettings &)
     void c_explain "fusion::explain"(const Event &, const double *, const uint8_t *, size_t,
                                      const AssociationSettings &, Item *, Explanations &)
 
@@ -53,7 +55,7 @@ cdef AssociationSettings unpack(s) except *:
     return AssociationSettings(
         reach_sigma_m=s.reach_sigma_m, bystander_m=s.bystander_m, track_miss=s.track_miss,
         wrong_mass=s.wrong_mass, mass_spread=s.mass_spread, lightest_g=s.lightest_g, heaviest_g=s.heaviest_g,
-        cross_talk=s.cross_talk, overhang=s.overhang, null=s.null, more_units=s.more_units,
+        cross_talk=s.cross_talk, overhang=s.overhang, null=s.null, echo=s.echo, more_units=s.more_units,
         coincidence=s.coincidence, returning=s.returning, misplacing=s.misplacing, stray=s.stray,
         foreign=s.foreign, negligible=s.negligible, max_units=s.max_units,
     )
@@ -100,3 +102,9 @@ def explain(const double[::1] delta_g, const double[::1] sigma_g, const uint8_t[
     with nogil:
         c_explain(event, mass, here, mass_g.shape[0], settings, <Item *> &items[0, 0], out)
     return out.n
+
+
+def log_echo(const double[::1] delta_g, const double[::1] sigma_g, const double[::1] earlier_g,
+             const double[::1] earlier_sigma_g, double null, s):
+    cdef AssociationSettings settings = unpack(s)
+    return c_echo(&delta_g[0], &sigma_g[0], &earlier_g[0], &earlier_sigma_g[0], delta_g.shape[0], null, settings)

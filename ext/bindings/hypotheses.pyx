@@ -42,7 +42,7 @@ cdef extern from "hypotheses.hpp" namespace "fusion" nogil:
         Branch *branches
         Record *trial
 
-    size_t c_update "fusion::update"(const Hypotheses &, const Explanations &, const Scene &,
+    size_t c_update "fusion::update"(const Hypotheses &, const double *, const Explanations &, const Scene &,
                                      const AssociationSettings &, UpdateRoom, Hypotheses &, int32_t *, int32_t *)
     size_t c_forget "fusion::forget"(int32_t, Hypotheses &, Record *, int32_t *)
 
@@ -57,8 +57,9 @@ cdef Hypotheses view(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] 
     return h
 
 
-def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, int32_t[:, :, ::1] parts,
-           double[::1] log_score, const int32_t[::1] plates, int32_t main_plate, int32_t products, int32_t facings,
+def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, const double[::1] echo,
+           int32_t[:, :, ::1] parts, double[::1] log_score, const int32_t[::1] plates, int32_t main_plate,
+           int32_t products, int32_t facings,
            double[::1] new_weight, int32_t[::1] new_count, int32_t[:, :, ::1] new_records, int32_t[::1] parent,
            int32_t[::1] choice, s):
     cdef AssociationSettings settings
@@ -73,14 +74,14 @@ def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, i
     scene.plates, scene.n, scene.main_plate = &plates[0], plates.shape[0], main_plate
     scene.products, scene.facings = products, facings
     cdef int32_t[::1] order = np.empty(parts.shape[0], np.int32)
-    cdef double[:, ::1] branches = np.empty((weight.shape[0] * parts.shape[0], 2))
+    cdef double[:, ::1] branches = np.empty((weight.shape[0] * (parts.shape[0] + 1), 2))
     cdef int32_t[:, ::1] trial = np.empty((records.shape[1], 3), np.int32)
     cdef UpdateRoom room
     room.order, room.branches = &order[0], <Branch *> &branches[0, 0]
     room.trial = <Record *> &trial[0, 0]
     cdef size_t kept
     with nogil:
-        kept = c_update(old, explanations, scene, settings, room, new, &parent[0], &choice[0])
+        kept = c_update(old, &echo[0], explanations, scene, settings, room, new, &parent[0], &choice[0])
     return kept
 
 

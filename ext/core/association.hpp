@@ -21,7 +21,7 @@ constexpr double kPi = 3.14159265358979323846;
 struct AssociationSettings {
     double reach_sigma_m, bystander_m, track_miss;
     double wrong_mass, mass_spread, lightest_g, heaviest_g;
-    double cross_talk, overhang, null, more_units;
+    double cross_talk, overhang, null, echo, more_units;
     double coincidence, returning, misplacing, stray, foreign, negligible;
     int32_t max_units;
 };
@@ -147,6 +147,13 @@ inline double log_mass(Sum sum, double mass, int32_t quantity, const Association
                     s.wrong_mass * std::exp(any_mass));
 }
 
+/// Logarithm of exp(a) + exp(b).
+inline double log_sum(double a, double b) {
+    const double most = a > b ? a : b;
+    if (most == -std::numeric_limits<double>::infinity()) return most;
+    return most + std::log(std::exp(a - most) + std::exp(b - most));
+}
+
 /// Log-density of the change per plate given its `parts` sums: uniform inside the places, cross-talk outside.
 inline double log_split(const Event& e, int32_t a, int32_t b, int parts, double moved_g, const AssociationSettings& s) {
     const double scale = std::fmax(moved_g, s.lightest_g);
@@ -161,6 +168,20 @@ inline double log_split(const Event& e, int32_t a, int32_t b, int parts, double 
         }
     }
     return result;
+}
+
+/// Log-likelihood ratio of the null, given that an earlier event on these plates was one, against score `null`: what
+/// rested on the shelf and was not the store's (a hand, a bag) goes away again by the weight with which it came.
+inline double log_echo(const double* delta_g, const double* sigma_g, const double* earlier_g,
+                       const double* earlier_sigma_g, std::size_t n, double null, const AssociationSettings& s) {
+    double result = std::log(s.echo);
+    for (std::size_t k = 0; k < n; ++k) {
+        const double cross = s.cross_talk * earlier_g[k];
+        const double v = sigma_g[k] * sigma_g[k] + earlier_sigma_g[k] * earlier_sigma_g[k] + cross * cross;
+        const double z = delta_g[k] + earlier_g[k];
+        result += -0.5 * z * z / v - 0.5 * std::log(2.0 * kPi * v);
+    }
+    return log_sum(result, null) - null;
 }
 
 /// What may have moved: products of touched facings, present ones, and any whose mass fits the whole change (it may
@@ -186,11 +207,15 @@ inline std::size_t list_items(const Event& e, const double* mass_g, const uint8_
 inline void explain_one(const Event& e, Item item, const double* mass_g, const AssociationSettings& s,
                         Explanations& out) {
     const std::size_t places = 1 + e.facings;
-    const Sum sum = place_sum(e, item.place, item.place);
+    const Sum within = place_sum(e, item.place, item.place), sum = place_sum(e, item.place, 0);
     const int32_t sign = sum.total < 0.0 ? -1 : 1;
-    const double split = log_split(e, item.place, item.place, 1, std::fabs(sum.total), s);
+    const double split_within = log_split(e, item.place, item.place, 1, std::fabs(within.total), s);
+    const double split = log_split(e, item.place, 0, 1, std::fabs(sum.total), s);
     for (int32_t q = 1; q <= s.max_units; ++q) {
-        double weight = log_mass(sum, mass_g[item.product], sign * q, s) + split;
+        // It stands in its place, or reaches over to the other plates that changed.
+        double weight =
+            log_sum(std::log(1.0 - s.overhang) + log_mass(within, mass_g[item.product], sign * q, s) + split_within,
+                    std::log(s.overhang) + log_mass(sum, mass_g[item.product], sign * q, s) + split);
         weight +=
             std::log(1.0 - s.more_units) + (q - 1) * std::log(s.more_units) - std::log(static_cast<double>(e.shoppers));
         for (std::size_t k = 0; k < e.shoppers; ++k) {

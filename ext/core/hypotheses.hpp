@@ -55,24 +55,26 @@ inline int32_t units(const Record* records, int32_t count, int32_t owner, int32_
     return total;
 }
 
-/// Log-prior of one part in one hypothesis: what lies here, and what the shopper carries.
+/// Log-prior of one part in one hypothesis: what lies here, and what the shopper carries; relative to any one facing
+/// being as likely a place as another, which the null shares.
 inline double log_feasible(const Part& part, const Record* records, int32_t count, const Scene& scene,
                            const AssociationSettings& s) {
-    const double log_facings = std::log(static_cast<double>(scene.facings));
+    const double log_products = std::log(static_cast<double>(scene.products));
     if (part.quantity < 0) {
-        const double result = std::log(1.0 - s.returning) - log_facings;
+        const double result = std::log(1.0 - s.returning);
         if (part.place > 0) return result;
         for (std::size_t k = 0; k < scene.n; ++k) {
             if (units(records, count, -1 - scene.plates[k], part.product) >= -part.quantity) return result;
         }
-        return result + std::log(s.stray) - std::log(static_cast<double>(scene.products));
+        return result + std::log(s.stray) - log_products;
     }
-    const double home = part.place > 0 ? std::log(1.0 - s.misplacing) : std::log(s.misplacing) - log_facings;
+    double result = std::log(s.returning);
+    result += part.place > 0 ? std::log(1.0 - s.misplacing) + std::log(static_cast<double>(scene.facings))
+                             : std::log(s.misplacing);
     if (units(records, count, part.shopper, part.product) >= part.quantity) {
-        const double carried = static_cast<double>(units(records, count, part.shopper, -1));
-        return std::log(s.returning) + home - std::log(carried);
+        return result - std::log(static_cast<double>(units(records, count, part.shopper, -1)));
     }
-    return std::log(s.returning) + home + std::log(s.foreign) - std::log(static_cast<double>(scene.products));
+    return result + std::log(s.foreign) - log_products;
 }
 
 /// Add to a record, keeping records sorted and positive; returns the new count.
@@ -138,18 +140,19 @@ inline void normalise(double* weight, std::size_t kept) {
     for (std::size_t k = 0; k < kept; ++k) weight[k] = std::log(weight[k] / total);
 }
 
-/// Caller-owned room: order (explanations), branches (hypotheses * explanations), trial (stride).
+/// Caller-owned room: order (explanations), branches (hypotheses * (explanations + 1)), trial (stride).
 struct UpdateRoom {
     int32_t* order;
     Branch* branches;
     Record* trial;
 };
 
-/// Extend `in` by the explanations into `out` (capacity out.n); parent and choice tell where each came from.
+/// Extend `in` by the explanations into `out` (capacity out.n); parent and choice tell where each came from. `echo` is
+/// the null's log-likelihood ratio in each hypothesis, for what it knows of earlier events.
 /// Returns how many hypotheses were written.
-inline std::size_t update(const Hypotheses& in, const Explanations& explanations, const Scene& scene,
-                          const AssociationSettings& s, UpdateRoom room, Hypotheses& out, int32_t* parent,
-                          int32_t* choice) {
+inline std::size_t update(const Hypotheses& in, const double* echo, const Explanations& explanations,
+                          const Scene& scene, const AssociationSettings& s, UpdateRoom room, Hypotheses& out,
+                          int32_t* parent, int32_t* choice) {
     const double* score = explanations.log_score;
     for (std::size_t e = 0; e < explanations.n; ++e) room.order[e] = static_cast<int32_t>(e);
     std::sort(room.order, room.order + explanations.n,
@@ -158,22 +161,25 @@ inline std::size_t update(const Hypotheses& in, const Explanations& explanations
     double best = -std::numeric_limits<double>::infinity();
     std::size_t n = 0;
     for (std::size_t h = 0; h < in.n; ++h) {
+        room.branches[n] = {in.weight[h] + score[0] + echo[h], static_cast<int32_t>(h), 0};
+        best = std::fmax(best, room.branches[n++].value);
         for (std::size_t i = 0; i < explanations.n; ++i) {
             const int32_t e = room.order[i];
             double v = in.weight[h] + score[e];
             if (v < best + negligible) break;
+            if (e == 0) continue;
             for (const Part& part : explanations.parts[e]) {
                 if (part.product >= 0) v += log_feasible(part, in.row(h), in.count[h], scene, s);
             }
-            if (v > -std::numeric_limits<double>::infinity()) {
-                room.branches[n++] = {v, static_cast<int32_t>(h), e};
-                best = std::fmax(best, v);
-            }
+            room.branches[n++] = {v, static_cast<int32_t>(h), e};
+            best = std::fmax(best, v);
         }
     }
-    // Branches were listed by hypothesis, then by falling score: the reference's stable order among equals.
-    const auto rank = [&](const Branch& b) { return score[b.explanation]; };
-    std::sort(room.branches, room.branches + n, [&](const Branch& a, const Branch& b) {
+    // Among equals the order in which they were listed: the null first, then by falling score.
+    const auto rank = [score](const Branch& b) {
+        return b.explanation == 0 ? std::numeric_limits<double>::infinity() : score[b.explanation];
+    };
+    std::sort(room.branches, room.branches + n, [rank](const Branch& a, const Branch& b) {
         if (a.value != b.value) return a.value > b.value;
         if (a.hypothesis != b.hypothesis) return a.hypothesis < b.hypothesis;
         return rank(a) != rank(b) ? rank(a) > rank(b) : a.explanation < b.explanation;

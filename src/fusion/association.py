@@ -1,7 +1,7 @@
 """Association: weight events and hand paths in; who took or returned what, and how sure, out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,10 +31,12 @@ class AssociationSettings(NamedTuple):
     """Heaviest thing sold."""
     cross_talk: float = 0.02
     """Share of a change that shows on a neighbouring plate (the public recording shows 1-2 %)."""
-    overhang: float = 0.02
+    overhang: float = 0.05
     """An item overlaps a plate beside its facing."""
     null: float = 0.01
     """A lasting change has nothing to do with the store's products (a bag put down, a foreign item)."""
+    echo: float = 0.5
+    """The next change of plates on which something foreign rests is that it goes away."""
     more_units: float = 0.1
     """One more unit of the same product moves along."""
     max_units: int = 4
@@ -162,7 +164,7 @@ class Associator:
         parts, score = self._explain(delta, sigma, inside, product, llr, self._mass_g, present)
         known = parts[:, :, 0] >= 0
         parts[:, :, 0][known] = owners[parts[:, :, 0][known]]
-        self._update(key, parts, score, index, int(index[np.abs(delta).argmax()]))
+        self._update(key, _Cause(index, delta, sigma, parts), score)
         return self.candidates(key)
 
     def knows(self, key: Any) -> bool:
@@ -222,9 +224,7 @@ class Associator:
                 return parts[:needed], score[:needed]
             n = needed
 
-    def _update(
-        self, key: Any, parts: NDArray[np.int32], score: NDArray[np.float64], plates: NDArray[np.int32], main: int
-    ) -> None:
+    def _update(self, key: Any, cause: "_Cause", score: NDArray[np.float64]) -> None:
         self._settle_old()
         room = int(self._count.max()) + 4
         if room > self._records.shape[1]:
@@ -233,13 +233,32 @@ class Associator:
         weight, count = np.empty(k), np.zeros(k, np.int32)
         records = np.zeros((k, *self._records.shape[1:]), np.int32)
         parent, choice = np.empty(k, np.int32), np.empty(k, np.int32)
+        echo = self._echo(cause, float(score[0]))
         kept = self._hypotheses.update(
-            self._weight, self._count, self._records, parts, score, plates, main, len(self._products),
-            max(1, len(self._places.facing_product)), weight, count, records, parent, choice, self._settings,
+            self._weight, self._count, self._records, echo, cause.parts, score, cause.plates, cause.main_plate,
+            len(self._products), max(1, len(self._places.facing_product)), weight, count, records, parent, choice,
+            self._settings,
         )  # fmt: skip
         self._weight, self._count, self._records = weight[:kept], count[:kept], records[:kept]
         self._follow(parent[:kept])
-        self._causes[key] = _Cause(parts, choice[:kept])
+        cause.choice = choice[:kept]
+        self._causes[key] = cause
+
+    def _echo(self, cause: "_Cause", null: float) -> NDArray[np.float64]:
+        """Say how much likelier the null becomes in the hypotheses in which the plates' last event was one too."""
+        for earlier in reversed(self._causes.values()):
+            if np.isin(cause.main_plate, earlier.plates):
+                break
+        else:
+            return np.zeros(len(self._weight))
+        if earlier.settled is not None:
+            return np.zeros(len(self._weight))
+        there = {plate: k for k, plate in enumerate(earlier.plates.tolist())}
+        at = [there.get(plate, -1) for plate in cause.plates.tolist()]
+        before = np.where(np.array(at) >= 0, earlier.delta_g[at], 0.0)
+        sigma = np.where(np.array(at) >= 0, earlier.sigma_g[at], 0.0)
+        ratio = self._likelihood.log_echo(cause.delta_g, cause.sigma_g, before, sigma, null, self._settings)
+        return np.where(earlier.choice == 0, ratio, 0.0)
 
     def _settle_old(self) -> None:
         """Fix the causes of all but the last events."""
@@ -257,11 +276,19 @@ class Associator:
 
 @dataclass(slots=True)
 class _Cause:
-    """Explanations of one event, and which of them each hypothesis holds; candidates once settled."""
+    """One event, its explanations, and which of them each hypothesis holds; candidates once settled."""
 
+    plates: NDArray[np.int32]
+    delta_g: NDArray[np.float64]
+    sigma_g: NDArray[np.float64]
     parts: NDArray[np.int32]
-    choice: NDArray[np.int32]
+    choice: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     settled: list[Candidate] | None = None
+
+    @property
+    def main_plate(self) -> int:
+        """The plate that changed most."""
+        return int(self.plates[np.abs(self.delta_g).argmax()])
 
     def settle(self, p: NDArray[np.float64], names: list[str], products: list[str]) -> None:
         self.settled = self.candidates(p, names, products)

@@ -101,9 +101,7 @@ def triangulate(cameras: Sequence[Camera], px: ArrayLike, sigma_px: ArrayLike = 
     xyz, covariance, figures = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((n, 2))
     views, status = np.empty(n, np.int32), np.empty(n, np.uint8)
     with np.errstate(all="ignore"):
-        backends.kernels("triangulation").triangulate(
-            blocks, pixels, sigmas, xyz, covariance, figures, views, status
-        )
+        backends.kernels("triangulation").triangulate(blocks, pixels, sigmas, xyz, covariance, figures, views, status)
     # The chord, not the cosine: it keeps small angles. Rounding may take it a bit above 2.
     parallax = 2 * np.arcsin(np.minimum(np.sqrt(figures[:, 1]) / 2, 1))
     return Triangulation(xyz, covariance, figures[:, 0].copy(), parallax, views, status)

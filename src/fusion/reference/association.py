@@ -15,7 +15,9 @@ COMPILED = (
     "place_sum",
     "log_any_mass",
     "log_mass",
+    "log_sum",
     "log_split",
+    "log_echo",
     "list_items",
     "put",
     "explain_one",
@@ -97,6 +99,12 @@ def log_mass(total: float, var: float, mass: float, quantity: int, s: Any) -> fl
     return log((1.0 - s.wrong_mass) * exp(-0.5 * z * z / v) / sqrt(2.0 * pi * v) + s.wrong_mass * exp(any_mass))
 
 
+def log_sum(a: float, b: float) -> float:
+    """Logarithm of ``exp(a) + exp(b)``."""
+    most = max(a, b)
+    return most if most == -np.inf else most + log(exp(a - most) + exp(b - most))
+
+
 def log_split(a: int, b: int, parts: int, moved_g: float, delta_g: Any, sigma_g: Any, inside: Any, s: Any) -> float:
     """Log-density of the change per plate given its `parts` sums: uniform inside the places, cross-talk outside."""
     scale = max(moved_g, s.lightest_g)
@@ -109,6 +117,20 @@ def log_split(a: int, b: int, parts: int, moved_g: float, delta_g: Any, sigma_g:
             near = exp(-0.5 * delta_g[k] * delta_g[k] / v) / sqrt(2.0 * pi * v)
             result += log((1.0 - s.overhang) * near + s.overhang / scale)
     return result
+
+
+def log_echo(delta_g: Any, sigma_g: Any, earlier_g: Any, earlier_sigma_g: Any, null: float, s: Any) -> float:
+    """Log-likelihood ratio of the null, given that an earlier event on these plates was one, against score `null`.
+
+    What rested on the shelf and was not the store's (a hand, a bag) goes away again by the weight with which it came.
+    """
+    result = log(s.echo)
+    for k in range(len(delta_g)):
+        cross = s.cross_talk * earlier_g[k]
+        v = sigma_g[k] * sigma_g[k] + earlier_sigma_g[k] * earlier_sigma_g[k] + cross * cross
+        z = delta_g[k] + earlier_g[k]
+        result += -0.5 * z * z / v - 0.5 * log(2.0 * pi * v)
+    return log_sum(result, null) - null
 
 
 def list_items(delta_g: Any, sigma_g: Any, inside: Any, facing_product: Any, mass_g: Any, present: Any, s: Any) -> Any:
@@ -159,11 +181,17 @@ def explain_one(
 ) -> int:
     """List the explanations by one product moved by one shopper, 1 .. ``s.max_units`` of it."""
     p, place = int(item[0]), int(item[1])
-    total, var = place_sum(place, place, delta_g, sigma_g, inside)
+    within, within_var = place_sum(place, place, delta_g, sigma_g, inside)
+    total, var = place_sum(place, 0, delta_g, sigma_g, inside)
     sign = -1 if total < 0.0 else 1
-    split = log_split(place, place, 1, abs(total), delta_g, sigma_g, inside, s)
+    split_within = log_split(place, place, 1, abs(within), delta_g, sigma_g, inside, s)
+    split = log_split(place, 0, 1, abs(total), delta_g, sigma_g, inside, s)
     for q in range(1, s.max_units + 1):
-        weight = log_mass(total, var, mass_g[p], sign * q, s) + split
+        # It stands in its place, or reaches over to the other plates that changed.
+        weight = log_sum(
+            log(1.0 - s.overhang) + log_mass(within, within_var, mass_g[p], sign * q, s) + split_within,
+            log(s.overhang) + log_mass(total, var, mass_g[p], sign * q, s) + split,
+        )
         weight += log(1.0 - s.more_units) + (q - 1) * log(s.more_units) - log(float(len(hands)))
         for k in range(len(hands)):
             value = weight + hands[k, place]

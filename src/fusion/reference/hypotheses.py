@@ -23,20 +23,24 @@ def units(records: Any, count: int, owner: int, product: int) -> int:
 
 
 def log_feasible(part: Any, records: Any, count: int, plates: Any, products: int, facings: int, s: Any) -> float:
-    """Log-prior of one part in one hypothesis: what lies here, and what the shopper carries."""
+    """Log-prior of one part in one hypothesis: what lies here, and what the shopper carries.
+
+    Relative to any one facing being as likely a place as another, which the null shares.
+    """
     product, quantity = part[1], part[2]
     if quantity < 0:
-        result = log(1.0 - s.returning) - log(float(facings))
+        result = log(1.0 - s.returning)
         if part[3] > 0:
             return result
         for k in range(len(plates)):
             if units(records, count, -1 - plates[k], product) >= -quantity:
                 return result
         return result + log(s.stray) - log(float(products))
-    home = log(1.0 - s.misplacing) if part[3] > 0 else log(s.misplacing) - log(float(facings))
+    result = log(s.returning)
+    result += log(1.0 - s.misplacing) + log(float(facings)) if part[3] > 0 else log(s.misplacing)
     if units(records, count, part[0], product) >= quantity:
-        return log(s.returning) + home - log(float(units(records, count, part[0], -1)))
-    return log(s.returning) + home + log(s.foreign) - log(float(products))
+        return result - log(float(units(records, count, part[0], -1)))
+    return result + log(s.foreign) - log(float(products))
 
 
 def add(records: Any, count: int, owner: int, product: int, quantity: int) -> int:
@@ -106,8 +110,8 @@ def normalise(weight: Any, kept: int) -> None:
 
 
 def update(
-    weight: Any, count: Any, records: Any, parts: Any, log_score: Any, plates: Any, main_plate: int, products: int,
-    facings: int, new_weight: Any, new_count: Any, new_records: Any, parent: Any, choice: Any, s: Any,
+    weight: Any, count: Any, records: Any, echo: Any, parts: Any, log_score: Any, plates: Any, main_plate: int,
+    products: int, facings: int, new_weight: Any, new_count: Any, new_records: Any, parent: Any, choice: Any, s: Any,
 ) -> int:  # fmt: skip
     """Extend every hypothesis by every explanation; keep the K best states, equal ones merged.
 
@@ -115,6 +119,8 @@ def update(
     ----------
     weight : (H,) float64, count : (H,) int32, records : (H, R, 3) int32
         Hypotheses: log-weight and sorted records (owner, product, quantity).
+    echo : (H,) float64
+        Log-likelihood ratio of the null in each hypothesis, for what it knows of earlier events.
     parts, log_score
         What `explain` wrote, shoppers replaced by owners.
     plates : (n,) int32
@@ -134,21 +140,25 @@ def update(
     """
     order = np.argsort(-log_score, kind="mergesort")
     negligible = log(s.negligible)
-    value = np.empty(len(weight) * len(order))
-    source = np.empty((len(weight) * len(order), 2), np.int32)
+    value = np.empty(len(weight) * (len(order) + 1))
+    source = np.empty((len(value), 2), np.int32)
     n, best = 0, -np.inf
     for h in range(len(weight)):
+        value[n], source[n, 0], source[n, 1] = weight[h] + log_score[0] + echo[h], h, 0
+        best = max(best, value[n])
+        n += 1
         for e in order:
             v = weight[h] + log_score[e]
             if v < best + negligible:
                 break
+            if e == 0:
+                continue
             for part in parts[e]:
                 if part[1] >= 0:
                     v += log_feasible(part, records[h], count[h], plates, products, facings, s)
-            if v > -np.inf:
-                value[n], source[n, 0], source[n, 1] = v, h, e
-                n += 1
-                best = max(best, v)
+            value[n], source[n, 0], source[n, 1] = v, h, e
+            best = max(best, v)
+            n += 1
     kept = 0
     for i in np.argsort(-value[:n], kind="mergesort"):
         if value[i] < best + negligible:

@@ -1,0 +1,6 @@
+compiler: str
+flags: str
+version: str
+
+def compiled_features() -> list[str]: ...
+def processor_features() -> list[str]: ...
