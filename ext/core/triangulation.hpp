@@ -33,9 +33,9 @@ enum : std::uint8_t {
 };
 
 constexpr int kGaussSteps = 20;
-constexpr double kGaussTolerance = 1e-6;  // squared step, in standard deviations of the point
+constexpr double kGaussTolerance = 1e-6;                // squared step, in standard deviations of the point
 constexpr double kNormalQuantile = 3.0902323061678132;  // one in a thousand lies above
-constexpr double kDistinct = 9.0;  // squared: three standard deviations
+constexpr double kDistinct = 9.0;                       // squared: three standard deviations
 
 struct View {
     Vec3 b0, b1;        // rows of B, 1/m times m: whitened

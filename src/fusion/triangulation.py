@@ -101,9 +101,7 @@ def triangulate(cameras: Sequence[Camera], px: ArrayLike, sigma_px: ArrayLike = 
     xyz, covariance, figures = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((n, 2))
     views, status = np.empty(n, np.int32), np.empty(n, np.uint8)
     with np.errstate(all="ignore"):
-        backends.kernels("triangulation").triangulate(
-            blocks, pixels, sigmas, xyz, covariance, figures, views, status
-        )
+        backends.kernels("triangulation").triangulate(blocks, pixels, sigmas, xyz, covariance, figures, views, status)
     # The chord, not the cosine: it keeps small angles. Rounding may take it a bit above 2.
     parallax = 2 * np.arcsin(np.minimum(np.sqrt(figures[:, 1]) / 2, 1))
     return Triangulation(xyz, covariance, figures[:, 0].copy(), parallax, views, status)
@@ -172,6 +170,8 @@ def undistort(camera: Camera, px: ArrayLike) -> NDArray[np.float64]:
 
 def _pack(cameras: Sequence[Camera]) -> NDArray[np.float64]:
     """Return what the kernels need of each camera as the rows of one array, (V, 26); ``camera.hpp`` has the order."""
+    if not isinstance(cameras, Sequence):
+        raise TypeError(f"cameras must be a sequence of Camera; got {type(cameras).__name__}")
     for camera in cameras:
         if not isinstance(camera, Camera):
             raise TypeError(f"cameras must hold Camera objects; got {type(camera).__name__}")
@@ -206,6 +206,12 @@ def _fold(distortion: NDArray[np.float64]) -> float:
     denominator = np.polynomial.Polynomial([1, k4, k5, k6])
     two_s = np.polynomial.Polynomial([0, 2])
     slope = (numerator + two_s * numerator.deriv()) * denominator - two_s * numerator * denominator.deriv()
-    roots = np.concatenate([slope.trim().roots(), denominator.trim().roots()])
-    crossings = roots.real[(np.abs(roots.imag) <= 1e-9 * np.abs(roots)) & (roots.real > 0)]
-    return float(crossings.min(initial=np.inf))
+    inverse = 0.0
+    for polynomial in (slope, denominator):
+        reversed_ = polynomial.coef[::-1]  # its roots are 1 / s, and it is monic however small the coefficients
+        if not np.isfinite(reversed_).all():
+            return 0.0
+        roots = np.polynomial.Polynomial(reversed_).roots()
+        real = roots.real[np.abs(roots.imag) <= 1e-9 * np.abs(roots)]
+        inverse = max(inverse, real.max(initial=0.0))
+    return 1 / inverse if inverse > 0 else np.inf
