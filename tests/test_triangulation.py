@@ -188,6 +188,22 @@ class TestDegenerate:
         assert triangulate(cameras, [[[5, 0], [-5, 0]]], 1.0).status[0] == Status.OK
         assert triangulate(cameras, [[[5, 0], [-5, 0]]], 3.0).status[0] == Status.SMALL_PARALLAX
 
+    def test_a_linear_start_far_too_near_is_overcome(self) -> None:
+        """Images 1 px off the baseline's plane pull the linear start towards the cameras, 10**6 times too near."""
+        cameras = [Camera(str(x), np.diag([1000, 1000, 1.0]), np.eye(3), np.array([-x, 0, 0])) for x in (-0.5, 0.5)]
+        result = triangulate(cameras, [[[5e-7, 1], [-5e-7, -1]]])
+        assert result.status[0] == Status.SMALL_PARALLAX
+        assert result.xyz_m[0, 2] > 1e5
+
+    def test_unrelated_images_are_told(self, rng: np.random.Generator) -> None:
+        """Nothing fits: no point passes, and the few for which the iterations end are marked."""
+        cameras = ceiling(8)[:3]
+        status = triangulate(cameras, rng.uniform([0, 0], [1920, 1080], (20_000, 3, 2))).status
+        assert (status != Status.OK).mean() > 0.999
+        unfinished = status & Status.NOT_CONVERGED > 0
+        assert 0 < unfinished.mean() < 0.01
+        assert (status[unfinished] & Status.LARGE_RESIDUAL).all()
+
     def test_a_camera_given_twice_is_one_camera(self, rng: np.random.Generator) -> None:
         camera = ceiling(1)[0]
         px = np.repeat(project([camera], people(rng, 200)), 2, axis=1)

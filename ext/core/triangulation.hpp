@@ -32,7 +32,7 @@ enum : std::uint8_t {
     kBeyondLens = 32,
 };
 
-constexpr int kGaussSteps = 20;
+constexpr int kGaussSteps = 50;  // three or fewer as a rule; a start far too near doubles its depth at each
 constexpr double kGaussTolerance = 1e-6;                // squared step, in standard deviations of the point
 constexpr double kNormalQuantile = 3.0902323061678132;  // one in a thousand lies above
 constexpr double kDistinct = 9.0;                       // squared: three standard deviations

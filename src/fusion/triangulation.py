@@ -4,6 +4,7 @@ Camera models are those of OpenCV: a pinhole with optional skew, radial, rationa
 """
 
 import enum
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -175,16 +176,19 @@ def _pack(cameras: Sequence[Camera]) -> NDArray[np.float64]:
     for camera in cameras:
         if not isinstance(camera, Camera):
             raise TypeError(f"cameras must hold Camera objects; got {type(camera).__name__}")
-    blocks = np.zeros((len(cameras), 26))
+    return np.array([_block(camera) for camera in cameras]).reshape(-1, 26)
+
+
+@functools.lru_cache(maxsize=1024)  # a Camera cannot change and hashes by identity
+def _block(camera: Camera) -> NDArray[np.float64]:
+    block, K = np.zeros(26), camera.matrix
+    block[0:9] = camera.rotation.ravel()
+    block[12:17] = K[0, 0], K[0, 1], K[0, 2], K[1, 1], K[1, 2]
+    block[17 : 17 + len(camera.distortion)] = camera.distortion
     with np.errstate(all="ignore"):
-        for block, camera in zip(blocks, cameras, strict=True):
-            K = camera.matrix
-            block[0:9] = camera.rotation.ravel()
-            block[9:12] = _centre(camera)
-            block[12:17] = K[0, 0], K[0, 1], K[0, 2], K[1, 1], K[1, 2]
-            block[17 : 17 + len(camera.distortion)] = camera.distortion
-            block[25] = _fold(block[17:25])
-    return blocks
+        block[9:12] = _centre(camera)
+        block[25] = _fold(block[17:25])
+    return block
 
 
 def _centre(camera: Camera) -> NDArray[np.float64]:

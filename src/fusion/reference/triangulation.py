@@ -19,7 +19,7 @@ TOO_FEW_VIEWS, SMALL_PARALLAX, BEHIND_CAMERA, NOT_CONVERGED, LARGE_RESIDUAL, BEY
 
 NEWTON_STEPS = 40
 NEWTON_TOLERANCE = 1e-16  # squared relative step: the next one would be its square, which is rounding
-GAUSS_STEPS = 20
+GAUSS_STEPS = 50  # three or fewer as a rule; a start far too near doubles its depth at each
 GAUSS_TOLERANCE = 1e-6  # squared step, in standard deviations of the point
 NORMAL_QUANTILE = 3.0902323061678132  # one in a thousand lies above
 DISTINCT = 9.0  # squared: three standard deviations
