@@ -382,7 +382,7 @@ class TestRealCameras:
             if chosen.sum() >= 4:
                 residuals.append(rigid_residuals(result.xyz_m[chosen], place[chosen]))
         rms_mm = 1e3 * np.sqrt(np.mean(np.concatenate(residuals) ** 2))
-        assert rms_mm < 1.37  # what public tools reach on this recording
+        assert rms_mm < 1.37
 
     def test_keypoints_of_one_person_reproject(self, data: Path) -> None:
         with np.load(data / "multiview" / "pose2sim_2person_4cam.npz") as f:
