@@ -112,14 +112,14 @@ void undistort(const Doubles& blocks, const Doubles& px, Doubles xy) {
 }  // namespace
 
 PYBIND11_MODULE(triangulation, m, py::mod_gil_not_used()) {
-    m.doc() = "Points from their images in several calibrated cameras; what is solved and why stands in triangulation.hpp.";
+    m.doc() =
+        "Points from their images in several calibrated cameras; what is solved and why stands in triangulation.hpp.";
     m.def("triangulate", &triangulate, py::arg("cameras").noconvert(), py::arg("px").noconvert(),
           py::arg("sigma_px").noconvert(), py::arg("xyz_m").noconvert(), py::arg("covariance_m2").noconvert(),
           py::arg("figures").noconvert(), py::arg("views").noconvert(), py::arg("status").noconvert(),
           "Solve every point: px (N, V, 2), sigma_px (N, V), results into the arrays given.");
     m.def("project", &project, py::arg("cameras").noconvert(), py::arg("xyz_m").noconvert(), py::arg("px").noconvert(),
           "Write the pixels of xyz_m (N, 3) in every camera into px (N, V, 2); NaN where it has no image.");
-    m.def("undistort", &undistort, py::arg("cameras").noconvert(), py::arg("px").noconvert(),
-          py::arg("xy").noconvert(),
+    m.def("undistort", &undistort, py::arg("cameras").noconvert(), py::arg("px").noconvert(), py::arg("xy").noconvert(),
           "Write the normalised coordinates of px (N, V, 2) into xy (N, V, 2); NaN where there are none.");
 }

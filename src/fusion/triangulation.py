@@ -4,6 +4,7 @@ Camera models are those of OpenCV: a pinhole with optional skew, radial, rationa
 """
 
 import enum
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -170,19 +171,24 @@ def undistort(camera: Camera, px: ArrayLike) -> NDArray[np.float64]:
 
 def _pack(cameras: Sequence[Camera]) -> NDArray[np.float64]:
     """Return what the kernels need of each camera as the rows of one array, (V, 26); ``camera.hpp`` has the order."""
+    if not isinstance(cameras, Sequence):
+        raise TypeError(f"cameras must be a sequence of Camera; got {type(cameras).__name__}")
     for camera in cameras:
         if not isinstance(camera, Camera):
             raise TypeError(f"cameras must hold Camera objects; got {type(camera).__name__}")
-    blocks = np.zeros((len(cameras), 26))
+    return np.array([_block(camera) for camera in cameras]).reshape(-1, 26)
+
+
+@functools.lru_cache(maxsize=1024)  # a Camera cannot change and hashes by identity
+def _block(camera: Camera) -> NDArray[np.float64]:
+    block, K = np.zeros(26), camera.matrix
+    block[0:9] = camera.rotation.ravel()
+    block[12:17] = K[0, 0], K[0, 1], K[0, 2], K[1, 1], K[1, 2]
+    block[17 : 17 + len(camera.distortion)] = camera.distortion
     with np.errstate(all="ignore"):
-        for block, camera in zip(blocks, cameras, strict=True):
-            K = camera.matrix
-            block[0:9] = camera.rotation.ravel()
-            block[9:12] = _centre(camera)
-            block[12:17] = K[0, 0], K[0, 1], K[0, 2], K[1, 1], K[1, 2]
-            block[17 : 17 + len(camera.distortion)] = camera.distortion
-            block[25] = _fold(block[17:25])
-    return blocks
+        block[9:12] = _centre(camera)
+        block[25] = _fold(block[17:25])
+    return block
 
 
 def _centre(camera: Camera) -> NDArray[np.float64]:
@@ -204,6 +210,12 @@ def _fold(distortion: NDArray[np.float64]) -> float:
     denominator = np.polynomial.Polynomial([1, k4, k5, k6])
     two_s = np.polynomial.Polynomial([0, 2])
     slope = (numerator + two_s * numerator.deriv()) * denominator - two_s * numerator * denominator.deriv()
-    roots = np.concatenate([slope.trim().roots(), denominator.trim().roots()])
-    crossings = roots.real[(np.abs(roots.imag) <= 1e-9 * np.abs(roots)) & (roots.real > 0)]
-    return float(crossings.min(initial=np.inf))
+    inverse = 0.0
+    for polynomial in (slope, denominator):
+        reversed_ = polynomial.coef[::-1]  # its roots are 1 / s, and it is monic however small the coefficients
+        if not np.isfinite(reversed_).all():
+            return 0.0
+        roots = np.polynomial.Polynomial(reversed_).roots()
+        real = roots.real[np.abs(roots.imag) <= 1e-9 * np.abs(roots)]
+        inverse = max(inverse, real.max(initial=0.0))
+    return 1 / inverse if inverse > 0 else np.inf

@@ -3,11 +3,16 @@
 A symmetric matrix is the tuple ``(xx, xy, xz, yy, yz, zz)``; a factor is ``(l10, l20, l21, 1/d0, 1/d1, 1/d2)``.
 """
 
+from typing import TypeAlias
+
+Six: TypeAlias = tuple[float, float, float, float, float, float]
+Three: TypeAlias = tuple[float, float, float]
+
 PIVOT = 1e-12
 """Share of its diagonal element that a pivot must keep; below it, rounding decides what is left."""
 
 
-def factor(a):
+def factor(a: Six) -> tuple[Six, bool]:
     """Return the factor of `a` and whether `a` is safely positive definite (never true of NaN)."""
     xx, xy, xz, yy, yz, zz = a
     i0 = 1.0 / xx
@@ -22,7 +27,7 @@ def factor(a):
     return (l10, l20, l21, i0, i1, 1.0 / d2), definite
 
 
-def solve(f, bx, by, bz):
+def solve(f: Six, bx: float, by: float, bz: float) -> Three:
     """Return x of ``a x = b`` from the factor of `a`."""
     l10, l20, l21, i0, i1, i2 = f
     y1 = by - l10 * bx
@@ -33,7 +38,7 @@ def solve(f, bx, by, bz):
     return x, y, z
 
 
-def inverse(f):
+def inverse(f: Six) -> Six:
     """Return the inverse of `a`, symmetric, from the factor of `a`."""
     l10, l20, l21, i0, i1, i2 = f
     m20 = l10 * l21 - l20  # last row of the inverse of L

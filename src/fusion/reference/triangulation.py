@@ -1,8 +1,13 @@
 """Points from their images in several calibrated cameras; what is solved and why stands in ``triangulation.hpp``."""
 
-import numpy as np
+from typing import TypeAlias
 
-from fusion.reference.linalg import factor, inverse, solve
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.reference.linalg import Six, Three, factor, inverse, solve
+
+Array: TypeAlias = NDArray[np.float64]
 
 # One row of `cameras`: rotation (9, row-major), centre (3), then these.
 FX, SKEW, CX, FY, CY, K1, K2, P1, P2, K3, K4, K5, K6, LIMIT = range(12, 26)
@@ -14,13 +19,13 @@ TOO_FEW_VIEWS, SMALL_PARALLAX, BEHIND_CAMERA, NOT_CONVERGED, LARGE_RESIDUAL, BEY
 
 NEWTON_STEPS = 40
 NEWTON_TOLERANCE = 1e-16  # squared relative step: the next one would be its square, which is rounding
-GAUSS_STEPS = 20
+GAUSS_STEPS = 50  # three or fewer as a rule; a start far too near doubles its depth at each
 GAUSS_TOLERANCE = 1e-6  # squared step, in standard deviations of the point
 NORMAL_QUANTILE = 3.0902323061678132  # one in a thousand lies above
 DISTINCT = 9.0  # squared: three standard deviations
 
 
-def distort(c, x, y):
+def distort(c: Array, x: float, y: float) -> tuple[float, float, float, float, float]:
     """Return the distorted normalised coordinates and their Jacobian (symmetric: xx, xy, yy)."""
     s = x * x + y * y
     d = 1.0 / (1.0 + s * (c[K4] + s * (c[K5] + s * c[K6])))
@@ -36,7 +41,7 @@ def distort(c, x, y):
     return xd, yd, jxx, jxy, jyy
 
 
-def undistort_pixel(c, px, py):
+def undistort_pixel(c: Array, px: float, py: float) -> tuple[bool, float, float, float, float, float]:
     """Return whether Newton found the normalised coordinates, these, and the Jacobian of the distortion there.
 
     A step is halved while it leaves the disc on which the lens model is one to one, or does not descend.
@@ -68,7 +73,7 @@ def undistort_pixel(c, px, py):
     return False, x, y, jxx, jxy, jyy
 
 
-def prepare(c, px, py, sigma, view):
+def prepare(c: Array, px: float, py: float, sigma: float, view: Array) -> bool:
     """Write the whitened equations of one view into `view`; return whether the lens model reaches the pixel."""
     found, x, y, jxx, jxy, jyy = undistort_pixel(c, px, py)
     w = 1.0 / sigma
@@ -87,12 +92,13 @@ def prepare(c, px, py, sigma, view):
     return found
 
 
-def depth(view, x, y, z):
+def depth(view: Array, x: float, y: float, z: float) -> float:
     """Return the depth of a point in a view."""
-    return view[9] * (x - view[6]) + view[10] * (y - view[7]) + view[11] * (z - view[8])
+    d: float = view[9] * (x - view[6]) + view[10] * (y - view[7]) + view[11] * (z - view[8])
+    return d
 
 
-def linear(views, n, weighted, x, y, z):
+def linear(views: Array, n: int, weighted: bool, x: float, y: float, z: float) -> tuple[bool, float, float, float]:
     """Solve the equations for the point, weighted by the depths of ``(x, y, z)`` or not; say whether they have rank 3.
 
     Coordinates are taken from the first view's centre, so that a far origin costs no digits.
@@ -122,7 +128,7 @@ def linear(views, n, weighted, x, y, z):
     return definite, ox + sx, oy + sy, oz + sz
 
 
-def linearise(views, n, x, y, z):
+def linearise(views: Array, n: int, x: float, y: float, z: float) -> tuple[Six, Three, float, float, bool]:
     """Return J^T J, -J^T e, the sums of squared residuals (whitened; pixels) and whether all depths are positive."""
     hxx, hxy, hxz, hyy, hyz, hzz, gx, gy, gz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     cost, square, front = 0.0, 0.0, True
@@ -151,7 +157,7 @@ def linearise(views, n, x, y, z):
     return (hxx, hxy, hxz, hyy, hyz, hzz), (gx, gy, gz), cost, square, front
 
 
-def refine(views, n, x, y, z):
+def refine(views: Array, n: int, x: float, y: float, z: float) -> tuple[int, float, float, float, Six, float, float]:
     """Minimise the whitened squared residuals by Gauss-Newton, a step being halved while it does not descend.
 
     Returns the status, the point, the factor of J^T J and the sums of squared residuals (whitened; pixels).
@@ -177,7 +183,7 @@ def refine(views, n, x, y, z):
     return NOT_CONVERGED, x, y, z, f, best, square
 
 
-def spread(views, n, x, y, z):
+def spread(views: Array, n: int, x: float, y: float, z: float) -> tuple[float, float]:
     """Return the largest squared chord between unit rays to the point, and the smallest squared distance."""
     widest, nearest = 0.0, np.inf
     for i in range(n):
@@ -195,14 +201,16 @@ def spread(views, n, x, y, z):
     return widest, nearest
 
 
-def largest_cost(dof):
+def largest_cost(dof: float) -> float:
     """Return the sum of squares that chance exceeds once in a thousand (Wilson & Hilferty 1931)."""
     a = 2.0 / (9.0 * dof)
-    c = 1.0 - a + NORMAL_QUANTILE * np.sqrt(a)
+    c: float = 1.0 - a + NORMAL_QUANTILE * np.sqrt(a)
     return dof * c * c * c
 
 
-def triangulate_point(cameras, px, sigma_px, scratch, xyz_m, covariance_m2, figures):
+def triangulate_point(
+    cameras: Array, px: Array, sigma_px: Array, scratch: Array, xyz_m: Array, covariance_m2: Array, figures: Array
+) -> tuple[int, int]:
     """Solve one point; write its position, covariance and (rms, squared chord); return its views and status."""
     xyz_m[:] = np.nan
     covariance_m2[:] = np.nan
@@ -241,7 +249,16 @@ def triangulate_point(cameras, px, sigma_px, scratch, xyz_m, covariance_m2, figu
     return n, status
 
 
-def triangulate(cameras, px, sigma_px, xyz_m, covariance_m2, figures, views, status):
+def triangulate(
+    cameras: Array,
+    px: Array,
+    sigma_px: Array,
+    xyz_m: Array,
+    covariance_m2: Array,
+    figures: Array,
+    views: NDArray[np.int32],
+    status: NDArray[np.uint8],
+) -> None:
     """Solve every point: ``px`` (N, V, 2), ``sigma_px`` (N, V), results into the arrays given."""
     scratch = np.empty((len(cameras), VIEW))
     for i in range(len(px)):
@@ -250,7 +267,7 @@ def triangulate(cameras, px, sigma_px, xyz_m, covariance_m2, figures, views, sta
         )
 
 
-def project(cameras, xyz_m, px):
+def project(cameras: Array, xyz_m: Array, px: Array) -> None:
     """Write the pixels of ``xyz_m`` (N, 3) in every camera into ``px`` (N, V, 2); NaN where it has no image."""
     for i in range(len(xyz_m)):
         for j in range(len(cameras)):
@@ -268,7 +285,7 @@ def project(cameras, xyz_m, px):
                 px[i, j, 1] = np.nan
 
 
-def undistort(cameras, px, xy):
+def undistort(cameras: Array, px: Array, xy: Array) -> None:
     """Write the normalised coordinates of ``px`` (N, V, 2) into ``xy`` (N, V, 2); NaN where there are none."""
     for i in range(len(px)):
         for j in range(len(cameras)):
@@ -278,20 +295,6 @@ def undistort(cameras, px, xy):
 
 
 COMPILED = (
-    "factor",
-    "solve",
-    "inverse",
-    "distort",
-    "undistort_pixel",
-    "prepare",
-    "depth",
-    "linear",
-    "linearise",
-    "refine",
-    "spread",
-    "largest_cost",
-    "triangulate_point",
-    "triangulate",
-    "project",
-    "undistort",
-)
+    "factor", "solve", "inverse", "distort", "undistort_pixel", "prepare", "depth", "linear", "linearise", "refine",
+    "spread", "largest_cost", "triangulate_point", "triangulate", "project", "undistort",
+)  # fmt: skip
