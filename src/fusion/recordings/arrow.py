@@ -272,7 +272,7 @@ def _rows(path: Path, table: _Table) -> Iterator[tuple[int, Path, int, Observati
                     line += 1
                     row = dict(zip(columns, values, strict=True))
                     yield row.pop("seq"), path, line, _observation(table, row, path, line)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise RecordingError(path, f"cannot be read: {error}", line=line + 1) from error
 
 
@@ -287,5 +287,6 @@ def _observation(table: _Table, row: Row, path: Path, line: int) -> Observation:
     try:
         return table.observation(row)
     except (ValueError, TypeError) as error:
-        name = next((name for name in row if str(error).startswith(name)), None)
+        about = str(error).partition(" ")[0]  # messages start with the argument, or with an element: shopper, tag
+        name = next((name for name in row if name.startswith(about)), None)
         raise RecordingError(path, str(error), line=line, field=name) from error

@@ -53,7 +53,7 @@ class NanoStoreRecording(Recording):
     @property
     def notes(self) -> tuple[ReaderNote, ...]:
         """Oddities of the store's files and, so far, of the latest iteration."""
-        return self._store_notes.tuple() + self._stream_notes.tuple()
+        return self._store_notes.frozen() + self._stream_notes.frozen()
 
 
 def _in_file_order(arrivals: Iterator[Arrived]) -> Iterator[Arrived]:
