@@ -270,6 +270,21 @@ def test_damaged_parquet(recording, damage):
         list(open_recording(recording))
 
 
+def test_any_damaged_byte_is_refused_or_harmless(recording):
+    path = recording / "gate_events.parquet"
+    data = path.read_bytes()
+    refused = 0
+    for i in range(0, len(data), 5):
+        path.write_bytes(data[:i] + bytes([data[i] ^ 0xFF]) + data[i + 1 :])
+        try:
+            read = list(open_recording(recording))
+        except RecordingError:
+            refused += 1
+        else:
+            assert all(map(same, read, map(observation, range(33))))
+    assert refused > len(data) / 5 / 2
+
+
 def test_wrong_schema(recording):
     path = recording / "gate_events.parquet"
     original = path.read_bytes()
