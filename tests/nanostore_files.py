@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from fusion.recordings import Recording
+
 Line = dict[str, Any] | bytes
 
 START_S = 1_587_531_996.0
@@ -168,3 +170,10 @@ def write_meta(folder: Path, *, shelves: int = 3, plates: int = 5, z_offset_m: f
     for name, document in documents.items():
         (folder / f"{name}.json").write_text(json.dumps(document))
     return folder
+
+
+def notes(recording: Recording) -> dict[tuple[str, str], int]:
+    """Read a recording through and return its notes: source and status to count."""
+    for _ in recording:
+        pass
+    return {(note.source, note.status): note.count for note in recording.notes}
