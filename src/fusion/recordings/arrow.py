@@ -31,6 +31,9 @@ GROUP_NUMBERS = 1 << 20
 """A row group is written when it has this many rows, or numbers in lists: what bounds the memory."""
 BATCH_ROWS = 256
 
+UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow raises on damaged files; the last where a text, or a column's name, is no UTF-8."""
+
 Row = dict[str, Any]
 
 
@@ -248,16 +251,16 @@ def _check_table(folder: Path, name: str, count: int) -> None:
         return
     try:
         with pq.ParquetFile(path) as file:
-            schema, rows = file.schema_arrow, file.metadata.num_rows
-    except (pa.ArrowException, OSError) as error:
+            schema, names, rows = file.schema_arrow, file.schema_arrow.names, file.metadata.num_rows
+    except UNREADABLE as error:
         raise RecordingError(path, f"cannot be read: {error}") from error
     expected = _TABLES[name].schema
     for field in expected:
-        if field.name not in schema.names or not schema.field(field.name).equals(field):
-            found = schema.field(field.name) if field.name in schema.names else "none"
+        if field.name not in names or not schema.field(field.name).equals(field):
+            found = schema.field(field.name) if field.name in names else "none"
             raise RecordingError(path, f"must be a column {field}; got {found}", field=field.name)
-    if schema.names != expected.names:
-        raise RecordingError(path, f"must have the columns {', '.join(expected.names)}; got {', '.join(schema.names)}")
+    if names != expected.names:
+        raise RecordingError(path, f"must have the columns {', '.join(expected.names)}; got {', '.join(names)}")
     if rows != count:
         raise RecordingError(path, f"has {rows} rows; manifest.json counts {count}")
 
@@ -272,7 +275,7 @@ def _rows(path: Path, table: _Table) -> Iterator[tuple[int, Path, int, Observati
                     line += 1
                     row = dict(zip(columns, values, strict=True))
                     yield row.pop("seq"), path, line, _observation(table, row, path, line)
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         raise RecordingError(path, f"cannot be read: {error}", line=line + 1) from error
 
 
@@ -287,5 +290,6 @@ def _observation(table: _Table, row: Row, path: Path, line: int) -> Observation:
     try:
         return table.observation(row)
     except (ValueError, TypeError) as error:
-        name = next((name for name in row if str(error).startswith(name)), None)
+        about = str(error).partition(" ")[0]  # messages start with the argument, or with an element: shopper, tag
+        name = next((name for name in row if name.startswith(about)), None)
         raise RecordingError(path, str(error), line=line, field=name) from error

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fusion.errors import RecordingError
 from fusion.observations import JOINTS, Observation, ScalePacket, Targets
 from fusion.recordings.json_files import documents, find
-from fusion.recordings.nanostore_documents import PlateMessage, Target, TargetMessage
+from fusion.recordings.nanostore_documents import PlateMessage, Samples, Target, TargetMessage
 from fusion.recordings.nanostore_store import INCH_M, plate_numbers, read_store
 from fusion.recordings.recording import Notes, ReaderNote, Recording
 from fusion.store import Fixture
@@ -53,7 +53,7 @@ class NanoStoreRecording(Recording):
     @property
     def notes(self) -> tuple[ReaderNote, ...]:
         """Oddities of the store's files and, so far, of the latest iteration."""
-        return self._store_notes.tuple() + self._stream_notes.tuple()
+        return self._store_notes.frozen() + self._stream_notes.frozen()
 
 
 def _in_file_order(arrivals: Iterator[Arrived]) -> Iterator[Arrived]:
@@ -74,24 +74,15 @@ def _scale_packets(path: Path, fixtures: tuple[Fixture, ...], notes: Notes) -> I
             notes.add(fixture, "unknown_fixture", "packets of a gondola that neither planogram nor geometry knows")
             yield _arrival(message), None
             continue
-        samples = message.document.plate_data.values
-        n, shelves, plates = samples.shape
-        if len(samples.data) != 4 * n * shelves * plates:
-            raise RecordingError(
-                path,
-                f"must hold {4 * n * shelves * plates} bytes for the shape {[n, shelves, plates]}; "
-                f"got {len(samples.data)}",
-                line=line,
-                field="document.plate_data.values.data",
-            )
+        plate_data = message.document.plate_data
+        block = _block(plate_data.values, path, line)
+        _, shelves, plates = plate_data.values.shape
         key = (fixture, shelves, plates)
         if key not in columns:
             columns[key] = _Columns(known[fixture], shelves, plates)
-        grams = columns[key].select(np.frombuffer(samples.data, "<f4").reshape(n, -1), notes)
+        grams = columns[key].select(block, notes)
         try:
-            packet = ScalePacket(
-                fixture, _sample_ns(message.timestamp, n, message.document.plate_data.freq_samp), grams
-            )
+            packet = ScalePacket(fixture, _sample_ns(message.timestamp, len(block), plate_data.freq_samp), grams)
         except (ValueError, TypeError, OverflowError) as error:
             raise RecordingError(path, str(error), line=line, field="timestamp") from error
         yield _arrival(message), packet
@@ -99,8 +90,22 @@ def _scale_packets(path: Path, fixtures: tuple[Fixture, ...], notes: Notes) -> I
         notes.add(fixture, "silent", "the recording has no packet of this gondola")
 
 
+def _block(samples: Samples, path: Path, line: int) -> NDArray[np.float32]:
+    """Return samples x columns, shelves x plates laid out flat."""
+    n, shelves, plates = samples.shape
+    expected = 4 * n * shelves * plates
+    if len(samples.data) != expected:
+        raise RecordingError(
+            path,
+            f"must hold {expected} bytes for the shape {list(samples.shape)}; got {len(samples.data)}",
+            line=line,
+            field="document.plate_data.values.data",
+        )
+    return np.frombuffer(samples.data, "<f4").reshape(n, -1)
+
+
 class _Columns:
-    """Which columns of a message, shelves x plates laid out flat, are the plates of a fixture."""
+    """Which columns of a message are the plates of a fixture."""
 
     def __init__(self, fixture: Fixture, shelves: int, plates: int) -> None:
         numbers = [plate_numbers(plate.id) for plate in fixture.plates]

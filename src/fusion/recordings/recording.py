@@ -45,7 +45,7 @@ class Notes(Counter[tuple[str, str, str]]):
         """Count an oddity."""
         self[source, status, detail] += count
 
-    def tuple(self) -> tuple[ReaderNote, ...]:
+    def frozen(self) -> tuple[ReaderNote, ...]:
         """Return what was collected, in the order of first occurrence."""
         return tuple(ReaderNote(*key, count) for key, count in self.items())
 
