@@ -16,6 +16,7 @@ STAND_M = 0.5  # from the shelf's front to the neck of who reaches into it (0.50
 LEAVE_S = 9.0  # before the end of the recording, when shoppers begin to leave
 RETRY_S = 0.4  # until somebody whose way is blocked tries something else
 PATIENCE_S = 600.0
+STATURE_M = (1.55, 1.9)
 HAND_WIDTH_M = 0.08
 TWO_PROBABILITY = 0.2
 TOUCH_S = (0.3, 1.5)
@@ -49,6 +50,7 @@ class Visit:
     """One shopper's stay in the store."""
 
     shopper: str
+    stature_m: float
     path: Path = field(default_factory=Path)
     actions: list[Action] = field(default_factory=list)
     carried: list[Unit] = field(default_factory=list)
@@ -63,7 +65,7 @@ def write_visits(settings: SimulationSettings, stock: Stock, rng: np.random.Gene
         If shoppers block each other for ten minutes: the store is too small for so many.
     """
     ids = rng.choice(9 * 10**17, settings.shoppers, replace=False) + 10**18
-    visits = [Visit(str(i)) for i in ids]
+    visits = [Visit(str(i), float(rng.uniform(*STATURE_M))) for i in ids]
     queue = [(0.5 + 2.5 * i + float(rng.uniform(0.0, 1.0)), i) for i in range(settings.shoppers)]
     while queue:
         time_s, i = heapq.heappop(queue)
