@@ -195,6 +195,9 @@ def test_shoppers_act_at_the_same_time_but_keep_apart(shoppers: int) -> None:
         times = np.arange(0.0, max(visit.path.exit_s for visit in visits), 0.02)
         places = [visit.path.positions_m(times) for visit in visits]
         for i, here in enumerate(places):
+            inside = here[~np.isnan(here[:, 0])]
+            assert (inside[:, 1] > 0.3).all(), "walked into a fixture"
+            assert (inside[:, 1] < 2.7).all(), "walked into a fixture"
             for there in places[:i]:
                 distance = np.sqrt(((here - there) ** 2).sum(axis=1))
                 assert not (distance < 0.6).any()
@@ -245,6 +248,45 @@ def test_settled_weight_shows_through_the_noise() -> None:
             errors.append(abs(sum(scales.delta_g(p, event["time_ns"]) for p in event["plates"]) - expected))
     # Cross-talk takes at most 4 % of a plate's load, a unit's mass another 1 % or so.
     assert (np.array(errors) < 3.0 + 0.07 * np.array(deltas)).mean() > 0.9
+
+
+def test_neighbours_carry_a_little_of_the_load() -> None:
+    shares = []
+    for seed in SEEDS:
+        simulation = simulated(QUIET, seed)
+        scales = Scales(simulation)
+        neighbours = {
+            b.id: a.id
+            for f in simulation.store.fixtures
+            for s in f.shelves
+            for a, b in zip(s.plates, s.plates[1:], strict=False)
+        }
+        for event in isolated(simulation):
+            first = event["plates"][0]
+            delta = scales.delta_g(first, event["time_ns"])
+            if len(event["plates"]) == 1 and abs(delta) > 200.0 and first in neighbours:
+                shares.append(scales.delta_g(neighbours[first], event["time_ns"]) / delta)
+    assert len(shares) >= 5
+    assert 0.005 < min(shares)
+    assert max(shares) < 0.025
+
+
+def test_hand_pushes_before_a_pick_and_the_step_is_quick() -> None:
+    pushes = []
+    for seed in SEEDS:
+        simulation = simulated(QUIET, seed)
+        scales = Scales(simulation)
+        for event in isolated(simulation):
+            if event["kind"] != "take":
+                continue
+            grams = sum(scales.grams[p] for p in event["plates"])
+            since_s = (scales.times_ns[event["plates"][0]] - event["time_ns"]) / 1e9
+            before = grams[(since_s > -1.0) & (since_s < -0.5)].mean()
+            after = grams[(since_s > 1.0) & (since_s < 1.5)].mean()
+            pushes.append(grams[(since_s > -0.3) & (since_s < 0.0)].max() - before)
+            assert grams[(since_s > -0.5) & (since_s < -0.3)] == pytest.approx(before, abs=1.5)
+            assert grams[(since_s > 0.1)][0] == pytest.approx(after, abs=1.0 + 0.05 * (before - after))
+    assert 5.0 < np.median(pushes) < 30.0
 
 
 def test_touch_presses_for_a_while() -> None:

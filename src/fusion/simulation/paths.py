@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.simulation.store import AISLE_M
+
 Array = NDArray[np.float64]
 
 APART_M = 0.6  # between the axes of two bodies: shoulder width 0.37-0.45 m and some air
+WALL_M = 0.35  # from a body's axis to the fixtures, at least
 SPEED_M_S = 0.8  # mean over a walk; a minimum-jerk walk peaks at 1.9 times that
 STEP_S, MARGIN_M = 0.05, 0.05  # clearance is checked in steps, between which two bodies approach by less than that
 
@@ -83,7 +86,7 @@ class Path:
 def find_walk(
     start_s: float, start: tuple[Array, float], end: tuple[Array, float], stay_s: float, others: list[Path]
 ) -> Walk | None:
-    """Find a walk that stays clear of the others' paths, the stay at its end included.
+    """Find a walk that stays clear of the fixtures and of the others' paths, the stay at its end included.
 
     Straight first, then round whoever is in the way, on either side.
 
@@ -114,9 +117,13 @@ def find_walk(
         until_s = max([walk.end_s + stay_s, *(o.walks[-1].end_s for o in others if o.walks and stay_s)])
         times = np.arange(start_s, until_s + STEP_S, STEP_S)
         here = walk.positions_m(times)
-        if all(_clear(here, other.positions_m(times)) for other in others):
+        if _in_aisle(here) and all(_clear(here, other.positions_m(times)) for other in others):
             return walk
     return None
+
+
+def _in_aisle(a_m: Array) -> bool:
+    return bool(((a_m[:, 1] > WALL_M) & (a_m[:, 1] < AISLE_M - WALL_M)).all())
 
 
 def _clear(a_m: Array, b_m: Array) -> bool:
