@@ -29,18 +29,18 @@ def deliver(
     delay_s, jitter_s : float
         Least delay, and mean of the exponential delay on top; only faults change the order.
     """
-    if len(stream) < 2:
+    if not stream:
         return []
-    interval_ns = (stream[-1].time_ns - stream[0].time_ns) / (len(stream) - 1)
+    interval_ns = (stream[-1].time_ns - stream[0].time_ns) / max(len(stream) - 1, 1)
+    start_ns = stream[0].time_ns
     delays_ns = 1e9 * (delay_s + rng.exponential(jitter_s, len(stream)))
-    due_ns = np.maximum.accumulate(np.array([o.time_ns - stream[0].time_ns for o in stream]) + delays_ns)
+    due_ns = np.maximum.accumulate(np.array([o.time_ns - start_ns for o in stream]) + delays_ns)
     lost, duplicated, overtaken = (
         rng.random(len(stream)) < p
         for p in (settings.packet_loss, settings.packet_duplication, settings.packet_reordering)
     )
     due_ns[overtaken] += interval_ns * rng.uniform(1.5, 3.5, int(overtaken.sum()))
     copies_ns = due_ns + interval_ns * rng.uniform(0.0, 3.0, len(stream))
-    start_ns = stream[0].time_ns
     arrivals: list[Arrival] = [
         (start_ns + int(due_ns[k]), observation) for k, observation in enumerate(stream) if not lost[k]
     ]

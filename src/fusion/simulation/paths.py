@@ -1,15 +1,19 @@
 """Where shoppers walk: minimum-jerk walks along smooth curves, kept clear of each other."""
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.simulation.store import AISLE_M
+
 Array = NDArray[np.float64]
 
 APART_M = 0.6  # between the axes of two bodies: shoulder width 0.37-0.45 m and some air
+WALL_M = 0.35  # from a body's axis to the fixtures, at least
 SPEED_M_S = 0.8  # mean over a walk; a minimum-jerk walk peaks at 1.9 times that
-STEP_S = 0.05  # at which clearance is checked
+STEP_S, MARGIN_M = 0.05, 0.05  # clearance is checked in steps, between which two bodies approach by less than that
 
 
 def progress(x: Array) -> Array:
@@ -56,27 +60,33 @@ class Path:
         return self.walks[0].start_s if self.walks else np.inf
 
     def positions_m(self, times_s: Array) -> Array:
-        """Positions (n, 2) on the floor; NaN while not in the store."""
+        """Positions (n, 2) on the floor at ascending times; NaN while not in the store."""
         result = np.full((len(times_s), 2), np.nan)
-        for walk in self.walks:
+        for walk in self._walks_within(times_s):
             here = times_s >= walk.start_s
             result[here] = walk.positions_m(times_s[here])
         result[times_s > self.exit_s] = np.nan
         return result
 
     def headings(self, times_s: Array) -> Array:
-        """Headings (n,); meaningless while not in the store."""
+        """Headings (n,) at ascending times; meaningless while not in the store."""
         result = np.zeros(len(times_s))
-        for walk in self.walks:
+        for walk in self._walks_within(times_s):
             here = times_s >= walk.start_s
             result[here] = walk.headings(times_s[here])
         return result
+
+    def _walks_within(self, times_s: Array) -> list[Walk]:
+        """List the last walk that began before the first time, and those that began since."""
+        first = bisect_right(self.walks, times_s[0], key=lambda walk: walk.start_s)
+        last = bisect_right(self.walks, times_s[-1], key=lambda walk: walk.start_s)
+        return self.walks[max(first - 1, 0) : last]
 
 
 def find_walk(
     start_s: float, start: tuple[Array, float], end: tuple[Array, float], stay_s: float, others: list[Path]
 ) -> Walk | None:
-    """Find a walk that stays clear of the others' paths, the stay at its end included.
+    """Find a walk that stays clear of the fixtures and of the others' paths, the stay at its end included.
 
     Straight first, then round whoever is in the way, on either side.
 
@@ -87,7 +97,7 @@ def find_walk(
     start, end : ((2,) float64, float)
         Places and headings.
     stay_s : float
-        How long the shopper stands at the end.
+        How long the shopper stands at the end; 0 for one who leaves the store there.
     others : list of Path
         Everybody else.
 
@@ -103,13 +113,19 @@ def find_walk(
         duration = max(0.8, (length + 0.4 * abs(aside_m)) / SPEED_M_S)
         middle = (start[0] + end[0]) / 2 + aside_m * across
         walk = Walk(start_s, start_s + duration, start[0], middle, end[0], start[1], end[1])
-        times = np.arange(start_s, walk.end_s + stay_s, STEP_S)
+        # Whoever stays may have to wait until the others are where they are bound for.
+        until_s = max([walk.end_s + stay_s, *(o.walks[-1].end_s for o in others if o.walks and stay_s)])
+        times = np.arange(start_s, until_s + STEP_S, STEP_S)
         here = walk.positions_m(times)
-        if all(_clear(here, other.positions_m(times)) for other in others):
+        if _in_aisle(here) and all(_clear(here, other.positions_m(times)) for other in others):
             return walk
     return None
 
 
+def _in_aisle(a_m: Array) -> bool:
+    return bool(((a_m[:, 1] > WALL_M) & (a_m[:, 1] < AISLE_M - WALL_M)).all())
+
+
 def _clear(a_m: Array, b_m: Array) -> bool:
     # NaN, where the other is not in the store, compares as clear.
-    return not (((a_m - b_m) ** 2).sum(axis=1) < APART_M**2).any()
+    return not (((a_m - b_m) ** 2).sum(axis=1) < (APART_M + MARGIN_M) ** 2).any()

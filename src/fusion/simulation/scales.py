@@ -16,12 +16,12 @@ RINGING, RINGING_S = (0.005, 0.03), (0.1, 0.25)  # amplitude over the step, and 
 VIBRATION_HZ = (8.0, 15.0)
 CROSSTALK = (0.01, 0.02)  # of a plate's load, to each neighbour
 MODES = 3  # of a fixture within the band
-DECAY_S = 0.4
-STRIDE_M = 0.7
+DECAY_S = 0.4  # of the modes: vibration outlives a footfall by about a second
+STRIDE_M = 0.7  # from footfall to footfall, of an adult
 FOOTFALL_RANGE_M = 1.0  # distance at which a footfall is felt 1/e as much
 BURST_SPREAD = 0.6  # of the logarithm of a burst's strength: bursts reach six times the median
 HANDLING = 1.5  # strength of a hand that lands on the shelf, over a footfall's
-TOUCH_EDGE_S = 0.1
+TOUCH_EDGE_S = 0.1  # for a hand to press and to let go
 
 
 def forces_g(

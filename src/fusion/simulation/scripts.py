@@ -16,10 +16,14 @@ STAND_M = 0.5  # from the shelf's front to the neck of who reaches into it (0.50
 LEAVE_S = 9.0  # before the end of the recording, when shoppers begin to leave
 RETRY_S = 0.4  # until somebody whose way is blocked tries something else
 PATIENCE_S = 600.0
+STATURE_M = (1.55, 1.9)
+ASIDE_M = (0.08, 0.25)  # from the body to the item, so that the nearer hand reaches straight ahead (recording: 0.12 m)
+REACH_S = (0.5, 0.8)  # of the wrist to the shelf, and back to the body (recording: 0.7 s each)
+DWELL_S = (0.3, 0.6)  # at the shelf, when people know what they want (the recording's shopper takes 1 s)
 HAND_WIDTH_M = 0.08
+# How often hands hold two, and how they press, nobody has published: wide ranges.
 TWO_PROBABILITY = 0.2
-TOUCH_S = (0.3, 1.5)
-TOUCH_G = (30.0, 200.0)
+TOUCH_S, TOUCH_G = (0.3, 1.5), (30.0, 200.0)
 
 Kind = Literal["take", "return", "touch"]
 
@@ -49,6 +53,7 @@ class Visit:
     """One shopper's stay in the store."""
 
     shopper: str
+    stature_m: float
     path: Path = field(default_factory=Path)
     actions: list[Action] = field(default_factory=list)
     carried: list[Unit] = field(default_factory=list)
@@ -63,7 +68,7 @@ def write_visits(settings: SimulationSettings, stock: Stock, rng: np.random.Gene
         If shoppers block each other for ten minutes: the store is too small for so many.
     """
     ids = rng.choice(9 * 10**17, settings.shoppers, replace=False) + 10**18
-    visits = [Visit(str(i)) for i in ids]
+    visits = [Visit(str(i), float(rng.uniform(*STATURE_M))) for i in ids]
     queue = [(0.5 + 2.5 * i + float(rng.uniform(0.0, 1.0)), i) for i in range(settings.shoppers)]
     while queue:
         time_s, i = heapq.heappop(queue)
@@ -152,17 +157,16 @@ class _Planner:
         offset_m = [float(np.mean(intention.centers_m)) + rng.normal(0.0, 0.02), rng.uniform(-0.12, 0.03), 0.0]
         wrist_m = box.origin_m + box.rotation @ offset_m
         wrist_m[2] += box.size_m[2] * rng.uniform(0.25, 0.7)
-        aside_m = rng.choice([-1.0, 1.0]) * rng.uniform(0.08, 0.25)
+        aside_m = rng.choice([-1.0, 1.0]) * rng.uniform(*ASIDE_M)
         place = (box.origin_m + right * (offset_m[0] + aside_m) - inward * STAND_M)[:2]
-        reach, dwell, back = rng.uniform(0.5, 0.8), rng.uniform(0.3, 0.6), rng.uniform(0.5, 0.8)
-        if intention.kind == "touch":
-            dwell = rng.uniform(*TOUCH_S)
+        dwell = rng.uniform(*(TOUCH_S if intention.kind == "touch" else DWELL_S))
+        reach, back = rng.uniform(*REACH_S, 2)
         stay_s = float(reach + dwell + back + 1.0)
         heading = float(np.arctan2(inward[1], inward[0]))
         if not self._walk(time_s, place, heading, stay_s):
             return None
         start = self.visit.path.walks[-1].end_s
-        phases = (start, start + reach, start + reach + dwell, start + reach + dwell + back)
+        phases = (start, float(start + reach), float(start + reach + dwell), float(start + reach + dwell + back))
         return Action(
             kind=intention.kind,
             time_s=float((phases[1] + phases[2]) / 2),

@@ -32,6 +32,7 @@ class Stock:
     def __init__(self, store: Store, rng: np.random.Generator) -> None:
         self.facings = store.planogram
         self._mass_g = {p.id: p.mass_g for p in store.products}
+        self._home = {facing.product: i for i, facing in enumerate(self.facings)}
         self._edges_m = [
             np.cumsum([0.0, *(store.plate_by_id[plate].box.size_m[0] for plate in facing.plates)])
             for facing in self.facings
@@ -62,7 +63,7 @@ class Stock:
 
     def home(self, unit: Unit) -> int:
         """Tell where a unit belongs."""
-        return next(i for i, facing in enumerate(self.facings) if facing.product == unit.product)
+        return self._home[unit.product]
 
     def loads_g(
         self, facing: int, centers_m: list[float], widths_m: list[float], masses_g: list[float]

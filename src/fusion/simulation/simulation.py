@@ -54,6 +54,9 @@ class Simulation:
 def simulate(settings: SimulationSettings | None = None) -> Simulation:
     """Simulate a store.
 
+    The same settings give the same bytes with the same numpy on the same kind of processor; elsewhere its sines and
+    exponentials may differ in the last bit.
+
     Parameters
     ----------
     settings : SimulationSettings, optional

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.observations import JOINTS, Targets
-from fusion.simulation.body import random_body
+from fusion.observations import Targets
+from fusion.simulation.body import joints_m
 from fusion.simulation.clock import epoch_ns
 from fusion.simulation.paths import Array
 from fusion.simulation.scripts import Visit
@@ -23,7 +23,7 @@ def target_frames(
     """Observe all shoppers from the start to `end_s`; frames without shoppers included."""
     times = np.arange(0.0, end_s, 1.0 / RATE_HZ)
     times += rng.uniform(-JITTER_S, JITTER_S, len(times)) + JITTER_S
-    joints = np.stack([random_body(rng).joints_m(visit, times) for visit in visits], axis=1)
+    joints = np.stack([joints_m(visit, times) for visit in visits], axis=1)
     joints += _errors_m(settings.joint_noise_m, joints.shape, rng)
     scores = rng.beta(8.0, 2.0, joints.shape[:3])
     hidden = _hidden(settings.joint_dropout, joints.shape[:3], rng)
@@ -53,13 +53,14 @@ def _errors_m(sigma_m: float, shape: tuple[int, ...], rng: np.random.Generator) 
 
 def _hidden(share: float, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.bool_]:
     """Choose hidden joints (frames, S, 8): a two-state Markov chain that hides `share` of them."""
-    assert shape[2] == len(JOINTS)
-    if share == 1.0:
-        return np.ones(shape, dtype=bool)
-    vanish = min(share / (1 - share) / DROPOUT_FRAMES, 1.0)
+    if share == 0.0:
+        return np.zeros(shape, dtype=np.bool_)
+    # Shares above 3/4 need longer dropouts: a joint that is seen then vanishes in the next frame.
+    vanish = 1.0 if share > DROPOUT_FRAMES * (1 - share) else share / (1 - share) / DROPOUT_FRAMES
+    appear = vanish * (1 - share) / share
     draw = rng.random(shape)
-    hidden = np.empty(shape, dtype=bool)
+    hidden = np.empty(shape, dtype=np.bool_)
     hidden[0] = draw[0] < share
     for k in range(1, shape[0]):
-        hidden[k] = np.where(hidden[k - 1], draw[k] >= 1 / DROPOUT_FRAMES, draw[k] < vanish)
+        hidden[k] = np.where(hidden[k - 1], draw[k] >= appear, draw[k] < vanish)
     return hidden
