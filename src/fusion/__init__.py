@@ -1,31 +1,48 @@
 """Sensor fusion for walk-out stores: who took or returned which product, how many, and how sure."""
 
+from fusion.association import AssociationSettings, Associator, Candidate
 from fusion.backends import backend, use_backend
+from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
 from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
+from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine
+from fusion.segmentation import SegmentationSettings, Segmenter, WeightEvent
 from fusion.store import Box, Camera, Facing, Fixture, Plate, Product, Shelf, Store
 from fusion.triangulation import Status, Triangulation, project, triangulate, undistort
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AssociationSettings",
+    "Associator",
     "Box",
     "Camera",
+    "Candidate",
+    "Engine",
+    "EngineSettings",
     "Facing",
     "Fixture",
     "GateEvent",
+    "Health",
+    "Interaction",
     "ItemScores",
     "Keypoints",
+    "Outcome",
     "Plate",
     "Product",
+    "Receipt",
+    "ReceiptLine",
     "RecordingError",
     "ScalePacket",
+    "SegmentationSettings",
+    "Segmenter",
     "Shelf",
     "Status",
     "Store",
     "TagReads",
     "Targets",
     "Triangulation",
+    "WeightEvent",
     "backend",
     "project",
     "triangulate",

@@ -17,10 +17,19 @@ from fusion.hands import Hands
 from fusion.observations import GateEvent, Observation, ScalePacket, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt, cart
-from fusion.segmentation import SegmentationSettings, Segmenter, WeightEvent
+from fusion.segmentation import (
+    DROPOUT,
+    NOISY,
+    SATURATED,
+    STUCK,
+    SegmentationSettings,
+    Segmenter,
+    WeightEvent,
+)
 from fusion.store import Fixture, Store
 
 NS = 1_000_000_000
+FLAGS = {DROPOUT: "dropout", STUCK: "stuck", SATURATED: "saturated", NOISY: "noisy"}
 DETECTION_NS = NS
 """By then the segmentation has noticed a change that began."""
 MEMORY_NS = 60 * NS
@@ -251,4 +260,18 @@ class _Scale:
         return self.segmenter.push(sample_ns, packet.grams)
 
     def health(self) -> list[dict[str, Any]]:
-        return [{"plate": p, **h} for p, h in zip(self.plates, self.segmenter.health(), strict=True)]
+        """Tell each plate's status, noise and samples, JSON-ready."""
+        entries = []
+        for plate, state in zip(self.plates, self.segmenter.health(), strict=True):
+            status = [name for bit, name in FLAGS.items() if state["flags"] & bit]
+            noise_g = float(state["noise_g"])
+            entries.append(
+                {
+                    "plate": plate,
+                    "status": status or ["ok"],
+                    "noise_g": noise_g if np.isfinite(noise_g) else None,
+                    "samples": int(state["samples"]),
+                    "missing": int(state["missing"]),
+                }
+            )
+        return entries

@@ -17,8 +17,8 @@ def receipts(outcome: Outcome) -> Table:
     table.add_column("review")
     for receipt in outcome.receipts:
         if not receipt.lines:
-            row = ("-", "(nothing)", "", f"{receipt.confidence:.3f}", "look" if receipt.needs_review else "")
-            table.add_row(receipt.shopper, *row)
+            sure, look = f"{receipt.confidence:.3f}", "look" if receipt.needs_review else ""
+            table.add_row(receipt.shopper, "-", "(nothing)", "", sure, look)
         for line in receipt.lines:
             row = (line.product, line.name, str(line.quantity), f"{line.confidence:.3f}")
             table.add_row(receipt.shopper, *row, "look" if line.needs_review else "")

@@ -1,0 +1,142 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
+"""Weight events from load-cell streams (C++ core); twin of ``fusion.reference.segmentation``."""
+
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy
+
+import numpy as np
+
+
+cdef extern from "segmentation.hpp" namespace "fusion::segmentation" nogil:
+    cdef cppclass Config:
+        int64_t window, ring, push, memory, hold, merge_ns, gap_ns
+        float threshold, attack, release, half_item_g, floor_g
+    cdef cppclass State:
+        int64_t plates, capacity
+    cdef cppclass Event:
+        int64_t id, revision, start_ns, end_ns, kind, final, first, count
+        float quality
+    cdef cppclass Out:
+        int64_t events_count, members_count
+        Event* events
+        int32_t* plates
+        float* deltas
+        float* sigmas
+    cdef cppclass PlateHealth:
+        int32_t flags
+        float noise_g, level_g
+        int64_t samples, missing
+    size_t storage_size(int64_t plates, int64_t ring)
+    State bind(void* storage, int64_t plates, int64_t ring)
+    void start(const State&, const int32_t* groups)
+    bint ordered(const State&, const int64_t* sample_ns, int64_t n)
+    int64_t advance(const State&, const Config&, Out&, const int64_t*, const float*, int64_t row, int64_t n)
+    void c_flush "fusion::segmentation::flush"(const State&, const Config&, Out&)
+    int64_t c_open_since "fusion::segmentation::open_since"(const State&)
+    PlateHealth c_health "fusion::segmentation::health"(const State&, const Config&, int64_t p)
+
+
+cdef class Stream:
+    """State of one fixture's segmentation."""
+
+    cdef Config _config
+    cdef State _state
+    cdef Out _out
+    cdef unsigned char[::1] _storage
+    cdef unsigned char[::1] _events
+    cdef int32_t[::1] _plates
+    cdef float[::1] _deltas
+    cdef float[::1] _sigmas
+
+    def __init__(self, const int32_t[::1] groups, tuple config):
+        cdef Config* c = &self._config
+        c.window, c.ring, c.push, c.memory, c.hold, c.merge_ns, c.gap_ns = config[:7]
+        c.threshold, c.attack, c.release, c.half_item_g, c.floor_g = config[7:]
+        cdef int64_t plates = groups.shape[0]
+        self._storage = np.zeros(storage_size(plates, c.ring), np.uint8)
+        self._state = bind(&self._storage[0], plates, c.ring)
+        cdef int64_t room = self._state.capacity + plates
+        self._events = np.zeros(room * sizeof(Event), np.uint8)
+        self._plates = np.zeros(room, np.int32)
+        self._deltas = np.zeros(room, np.float32)
+        self._sigmas = np.zeros(room, np.float32)
+        self._out.events = <Event*>&self._events[0]
+        self._out.plates = &self._plates[0]
+        self._out.deltas = &self._deltas[0]
+        self._out.sigmas = &self._sigmas[0]
+        start(self._state, &groups[0])
+
+    def push(self, const int64_t[::1] sample_ns, const float[:, ::1] grams):
+        """Take n samples of all plates; events as tuples in the order of `fusion.segmentation.WeightEvent`."""
+        cdef int64_t row = 0, n = sample_ns.shape[0]
+        cdef list found = []
+        if n == 0:
+            return found
+        if not ordered(self._state, &sample_ns[0], n):
+            raise ValueError("sample_ns must not decrease, nor go back behind an earlier push")
+        while row < n:
+            with nogil:
+                row = advance(self._state, self._config, self._out, &sample_ns[0], &grams[0, 0], row, n)
+            if self._out.events_count:
+                self._append(found)
+        return found
+
+    def flush(self):
+        """End of the stream."""
+        cdef list found = []
+        c_flush(self._state, self._config, self._out)
+        self._append(found)
+        return found
+
+    def open_since(self):
+        """Onset of the earliest event that is not final, or -1."""
+        return c_open_since(self._state)
+
+    def health(self):
+        """Flags, noise, level, samples, missing: (P,) each."""
+        cdef int64_t p, plates = self._state.plates
+        cdef PlateHealth h
+        result = (
+            np.empty(plates, np.int32),
+            np.empty(plates, np.float32),
+            np.empty(plates, np.float32),
+            np.empty(plates, np.int64),
+            np.empty(plates, np.int64),
+        )
+        cdef int32_t[::1] flags = result[0]
+        cdef float[::1] noise = result[1], level = result[2]
+        cdef int64_t[::1] samples = result[3], missing = result[4]
+        for p in range(plates):
+            h = c_health(self._state, self._config, p)
+            flags[p], noise[p], level[p], samples[p], missing[p] = h.flags, h.noise_g, h.level_g, h.samples, h.missing
+        return result
+
+    def save(self):
+        """The whole state."""
+        return bytes(self._storage)
+
+    def load(self, const unsigned char[::1] data):
+        """Replace the state by one that `save` gave for the same fixture and settings."""
+        if data.shape[0] != self._storage.shape[0]:
+            raise ValueError(f"data must have {self._storage.shape[0]} bytes; got {data.shape[0]}")
+        memcpy(&self._storage[0], &data[0], data.shape[0])
+
+    cdef _append(self, list found):
+        cdef int64_t o
+        cdef Event* e
+        for o in range(self._out.events_count):
+            e = &self._out.events[o]
+            found.append(
+                (
+                    e.id,
+                    e.revision,
+                    e.start_ns,
+                    e.end_ns,
+                    np.array(self._plates[e.first : e.first + e.count]),
+                    np.array(self._deltas[e.first : e.first + e.count]),
+                    np.array(self._sigmas[e.first : e.first + e.count]),
+                    e.kind,
+                    e.final != 0,
+                    <double>e.quality,
+                )
+            )
