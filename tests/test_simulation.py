@@ -279,7 +279,7 @@ def test_hand_pushes_before_a_pick_and_the_step_is_quick() -> None:
         for event in isolated(simulation):
             if event["kind"] != "take":
                 continue
-            grams = sum(scales.grams[p] for p in event["plates"])
+            grams = np.sum([scales.grams[p] for p in event["plates"]], axis=0)
             since_s = (scales.times_ns[event["plates"][0]] - event["time_ns"]) / 1e9
             before = grams[(since_s > -1.0) & (since_s < -0.5)].mean()
             after = grams[(since_s > 1.0) & (since_s < 1.5)].mean()

@@ -106,6 +106,12 @@ def find_walk(
     Walk or None
         None if everything tried comes too close to somebody.
     """
+    # Most attempts in a crowd fail for these two reasons, which are cheap to see.
+    now = np.array([start_s])
+    if any(not _clear(start[0], other.positions_m(now)) for other in others):
+        return None
+    if stay_s and any(o.walks and o.exit_s == np.inf and not _clear(end[0], o.walks[-1].end_m) for o in others):
+        return None
     along = end[0] - start[0]
     length = float(np.sqrt(along @ along))
     across = np.array([-along[1], along[0]]) / max(length, 1e-9)
@@ -128,4 +134,4 @@ def _in_aisle(a_m: Array) -> bool:
 
 def _clear(a_m: Array, b_m: Array) -> bool:
     # NaN, where the other is not in the store, compares as clear.
-    return not (((a_m - b_m) ** 2).sum(axis=1) < (APART_M + MARGIN_M) ** 2).any()
+    return not (((a_m - b_m) ** 2).sum(axis=-1) < (APART_M + MARGIN_M) ** 2).any()

@@ -13,6 +13,7 @@ from fusion.simulation.shelf import Stock, Unit
 from fusion.simulation.store import EXIT_M, GATE_M
 
 STAND_M = 0.5  # from the shelf's front to the neck of who reaches into it (0.50-0.52 m in the public recording)
+GAP_S = 2.5  # between shoppers who come in, at most
 LEAVE_S = 9.0  # before the end of the recording, when shoppers begin to leave
 RETRY_S = 0.4  # until somebody whose way is blocked tries something else
 PATIENCE_S = 600.0
@@ -69,7 +70,9 @@ def write_visits(settings: SimulationSettings, stock: Stock, rng: np.random.Gene
     """
     ids = rng.choice(9 * 10**17, settings.shoppers, replace=False) + 10**18
     visits = [Visit(str(i), float(rng.uniform(*STATURE_M))) for i in ids]
-    queue = [(0.5 + 2.5 * i + float(rng.uniform(0.0, 1.0)), i) for i in range(settings.shoppers)]
+    # Most shoppers are in the store together: all have come before half of the time is over.
+    gap_s = min(GAP_S, 0.5 * (settings.duration_s - LEAVE_S) / settings.shoppers)
+    queue = [(gap_s * (i + float(rng.uniform(0.2, 0.6))), i) for i in range(settings.shoppers)]
     while queue:
         time_s, i = heapq.heappop(queue)
         if time_s > settings.duration_s + PATIENCE_S:
