@@ -10,7 +10,7 @@ namespace {
 #if defined(_MSC_VER)
 const std::string kCompiler = "MSVC " + std::to_string(_MSC_FULL_VER);
 #else
-const std::string kCompiler = __VERSION__;
+const std::string kCompiler = "GCC or Clang " __VERSION__;
 #endif
 
 /// Vector extensions that the compiler was allowed to use everywhere in this build.

@@ -1,0 +1,98 @@
+"""The command line, as a user meets it: output, exit codes, errors on stderr without a traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nanostore_files
+import pytest
+
+from fusion import scoring
+
+
+def fusion(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from fusion.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"COLUMNS": "160"} | environment,
+    )
+
+
+def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert result.returncode == 2, result
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr, result.stderr
+
+
+def test_demo_tells_how_many_lines_are_right(tmp_path: Path) -> None:
+    out = tmp_path / "o.json"
+    result = fusion("demo", "--seed", "1", "--duration", "30", "--out", out)
+    assert result.returncode == 0, result.stderr
+    right, of, total = result.stdout.splitlines()[-1].split()[:3]
+    assert of == "of"
+    assert 1 <= int(right) <= int(total)
+    assert json.loads(out.read_text())["format"] == "fusion.outcome/1"
+
+
+def test_simulate_then_replay(tmp_path: Path) -> None:
+    recording, out = tmp_path / "r", tmp_path / "o.json"
+    result = fusion("simulate", recording, "--seed", "5", "--duration", "25", "--shoppers", "2")
+    assert result.returncode == 0, result.stderr
+    result = fusion("replay", recording, "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert "receipt lines are right" in result.stdout
+    outcome, truth = json.loads(out.read_text()), json.loads((recording / "truth.json").read_text())
+    assert scoring.item_f1(scoring.units(truth), scoring.units(outcome)) > 0.5
+
+
+def test_a_recording_is_not_overwritten(tmp_path: Path) -> None:
+    refused(fusion("simulate", tmp_path), str(tmp_path))
+
+
+def test_info_tells_versions_and_build() -> None:
+    result = fusion("info", FUSION_BACKEND="reference")
+    assert result.returncode == 0, result.stderr
+    for word in ("fusion", "numpy", "backend", "reference", "-ffp-contract=off", "CPU features in use"):
+        assert word in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["replay", "no/such/folder"], ["no/such/folder", "does not exist"]),
+        (["replay", "."], ["is no recording"]),
+        (["replay", ".", "--format", "csv"], ["format", "csv"]),
+        (["replay", ".", "--backend", "cuda"], ["native, numba, reference", "cuda"]),
+        (["replay"], ["Missing argument"]),
+        (["dance"], ["dance"]),
+        (["demo", "--seed", "-1"], ["--seed"]),
+        (["demo", "--duration", "nan"], ["duration"]),
+    ],
+)
+def test_bad_arguments_end_with_2(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+    os.chdir(tmp_path)
+    refused(fusion(*arguments), *words)
+
+
+def test_a_damaged_recording_names_file_line_and_field(tmp_path: Path) -> None:
+    nanostore_files.write(tmp_path / "r")
+    plates = tmp_path / "r" / "plate_data.json"
+    lines = plates.read_text().splitlines()
+    plates.write_text("\n".join([lines[0], lines[0][: len(lines[0]) // 2]]))
+    refused(fusion("replay", tmp_path / "r"), "plate_data.json, line 2")
+
+
+def test_a_wrong_backend_variable_is_told() -> None:
+    refused(fusion("info", FUSION_BACKEND="gpu"), "FUSION_BACKEND", "gpu")
+
+
+def test_without_the_extra_the_command_says_what_to_install() -> None:
+    code = "import sys; sys.modules['typer'] = None; from fusion.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    refused(result, "walkout-fusion[cli]")
