@@ -6,19 +6,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nanostore_files
 import pytest
 
+import nanostore_files
 from fusion import scoring
 
 
-def fusion(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def fusion(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     code = "import sys; from fusion.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,
+        cwd=cwd,
         env=os.environ | {"COLUMNS": "160"} | environment,
     )
 
@@ -76,8 +77,7 @@ def test_info_tells_versions_and_build() -> None:
     ],
 )
 def test_bad_arguments_end_with_2(arguments: list[str], words: list[str], tmp_path: Path) -> None:
-    os.chdir(tmp_path)
-    refused(fusion(*arguments), *words)
+    refused(fusion(*arguments, cwd=tmp_path), *words)
 
 
 def test_a_damaged_recording_names_file_line_and_field(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The engine: event time, order, duplicates, lateness, bad sensors, receipts."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_the_document_is_strict_json(outcome: Outcome) -> None:
 def test_how_the_stream_is_cut_changes_nothing(simulation: Simulation, outcome: Outcome, cuts: list[int]) -> None:
     engine, n = Engine(simulation.store), len(simulation.observations)
     edges = sorted({0, n, *(c % n for c in cuts)})
-    told = [i for a, b in zip(edges, edges[1:], strict=False) for i in engine.push(simulation.observations[a:b])]
+    told = [i for a, b in itertools.pairwise(edges) for i in engine.push(simulation.observations[a:b])]
     final = engine.finish()
     assert final == outcome
     assert {i.id for i in told} <= {i.id for i in final.interactions}
@@ -124,6 +125,11 @@ def test_a_silent_plate_is_told_as_a_dropout(simulation: Simulation) -> None:
     silent = [o for o in simulation.observations if not (isinstance(o, ScalePacket) and o.fixture == gone)]
     statuses = {h["plate"]: h["status"] for h in run(simulation, silent).health.plates}
     assert all("dropout" in statuses[p.id] for p in simulation.store.fixtures[0].plates)
+    middle = len(simulation.observations) // 2
+    stopped = [o for i, o in enumerate(simulation.observations) if i < middle or o in silent]
+    statuses = {h["plate"]: h["status"] for h in run(simulation, stopped).health.plates}
+    assert all("dropout" in statuses[p.id] for p in simulation.store.fixtures[0].plates)
+    assert all("dropout" not in statuses[p.id] for p in simulation.store.fixtures[1].plates)
 
 
 def test_bad_packets_are_refused_by_name(simulation: Simulation) -> None:
@@ -148,7 +154,7 @@ def test_a_shopper_who_only_walks_through_has_an_empty_final_receipt(simulation:
     engine = Engine(simulation.store)
     engine.push([GateEvent(START_NS, "walker", "enter"), GateEvent(START_NS + 5 * S, "walker", "exit")])
     assert [r.final for r in engine.outcome().receipts] in ([], [False])
-    engine.push([GateEvent(START_NS + 30 * S, "other", "enter")])
+    engine.push([GateEvent(START_NS + t * S, "other", "enter") for t in (10, 20)])
     walker, *others = engine.outcome().receipts
     assert (walker.shopper, walker.final, walker.lines) == ("walker", True, ())
     assert [r.shopper for r in engine.finish().receipts] == ["walker", "other"]

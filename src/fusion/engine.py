@@ -32,6 +32,8 @@ NS = 1_000_000_000
 FLAGS = {DROPOUT: "dropout", STUCK: "stuck", SATURATED: "saturated", NOISY: "noisy"}
 DETECTION_NS = NS
 """By then the segmentation has noticed a change that began."""
+SILENCE_NS = 2 * NS
+"""A fixture that sent nothing for so long has dropped out."""
 MEMORY_NS = 60 * NS
 """Hands are remembered for as long as an event is open, but no longer than this."""
 
@@ -145,7 +147,7 @@ class Engine:
         """Tell receipts, interactions and health as of now."""
         interactions = tuple(self._revised(i) for i in self._interactions.values())
         open_ = [self._cart(shopper, interactions, final=False) for shopper in self._present]
-        plates = [entry for scale in self._scales.values() for entry in scale.health()]
+        plates = [entry for scale in self._scales.values() for entry in scale.health(self._now_ns)]
         health = Health(tuple(plates), (), self._buffer.late, self._buffer.duplicates, self._unused)
         return Outcome((*self._receipts, *open_), interactions, health)
 
@@ -259,16 +261,17 @@ class _Scale:
         self._last_ns = int(sample_ns[-1])
         return self.segmenter.push(sample_ns, packet.grams)
 
-    def health(self) -> list[dict[str, Any]]:
+    def health(self, now_ns: int) -> list[dict[str, Any]]:
         """Tell each plate's status, noise and samples, JSON-ready."""
         entries = []
+        silent = now_ns - self._last_ns > SILENCE_NS
         for plate, state in zip(self.plates, self.segmenter.health(), strict=True):
-            status = [name for bit, name in FLAGS.items() if state["flags"] & bit]
+            status = {name for bit, name in FLAGS.items() if state["flags"] & bit} | ({"dropout"} if silent else set())
             noise_g = float(state["noise_g"])
             entries.append(
                 {
                     "plate": plate,
-                    "status": status or ["ok"],
+                    "status": sorted(status) or ["ok"],
                     "noise_g": noise_g if np.isfinite(noise_g) else None,
                     "samples": int(state["samples"]),
                     "missing": int(state["missing"]),
