@@ -15,7 +15,7 @@ namespace fusion::segmentation {
 
 /// Remember how far the plate was pushed, in grams and in standard deviations of the noise then.
 inline void track_peak(const State& s, const Config& c, std::int64_t p, std::int64_t tick) {
-    const float push = std::fabs(short_mean(s, c, p, tick));
+    const float push = held(s, c, p, tick);
     const float z = push / (std::sqrt(noise_now(s, c, p).sample) * s.activity[0]);
     if (push > s.f(PEAK, p)) s.f(PEAK, p) = push;
     if (z > s.f(EXCESS, p)) s.f(EXCESS, p) = z;

@@ -43,10 +43,12 @@ inline void refine(const State& s, const Config& c, std::int64_t p, std::int64_t
 /// time (ticks first..quiet), the event whose step is nearest in time and that does not have p.
 inline std::int64_t find_event(const State& s, const Config& c, std::int64_t p, std::int64_t first, std::int64_t step,
                                std::int64_t quiet) {
+    first -= c.window / 2;  // a small cross-talk wakes its plate late
+    quiet += c.window / 2;
     std::int64_t best = -1, best_distance = NEVER;
     for (int side = -1; side <= 1; side += 2) {
         for (std::int64_t q = p + side; neighbours(s, p, q); q += side) {
-            bool bridge = s.i(STATE, q) == MOVING && s.l(WOKEN, q) <= quiet && moved(s, c, q);
+            bool bridge = s.i(STATE, q) == MOVING && s.l(WOKEN, q) <= quiet;
             for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
                 if (s.rl(R_PLATE, r) != q || s.rl(R_FIRST, r) > quiet || s.rl(R_QUIET, r) < first) continue;
                 bridge = true;
@@ -92,7 +94,7 @@ inline void insert_member(const State& s, Out& out, std::int64_t first, std::int
     out.sigmas[at] = std::sqrt(s.rf(R_VAR_BEFORE, r) + s.rf(R_VAR_AFTER, r) + span * span);
 }
 
-/// Report event e: members by plate, worst quality times `share`. Nothing is said of what is NOTHING from the start.
+/// Report event e: members by plate, worst quality times `share`; unless it always was NOTHING.
 inline void emit(const State& s, const Config& c, Out& out, std::int64_t e, bool final, float share) {
     s.el(E_CHANGED, e) = 0;
     const Kind kind = kind_of(s, c, s.el(E_KEY, e));
@@ -190,7 +192,8 @@ inline bool blocked(const State& s, const Config& c, std::int64_t key) {
         const std::int64_t p = s.rl(R_PLATE, r);
         for (std::int64_t q = p - 1; q <= p + 1; q += 2) {
             if (!neighbours(s, p, q) || s.i(STATE, q) != MOVING) continue;
-            if (s.l(WOKEN, q) <= s.rl(R_QUIET, r) && moved(s, c, q) && !has_plate(s, key, q)) return true;
+            if (s.l(WOKEN, q) <= s.rl(R_QUIET, r) + c.window / 2 && moved(s, c, q) && !has_plate(s, key, q))
+                return true;
         }
     }
     return false;

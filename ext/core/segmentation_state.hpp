@@ -44,7 +44,7 @@ constexpr float NOT_A_NUMBER = std::numeric_limits<float>::quiet_NaN();
 struct Config {
     std::int64_t window;    // ticks that must be quiet, even; also the block of learning
     std::int64_t ring;      // ticks of history, four windows
-    std::int64_t push;      // ticks of the short mean that tells a push from a spike
+    std::int64_t push;      // ticks that tell a push from a spike
     std::int64_t memory;    // ticks behind the level
     std::int64_t hold;      // ticks after which MOVING ends whatever the noise
     std::int64_t merge_ns;  // ns

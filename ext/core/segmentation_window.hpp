@@ -93,17 +93,20 @@ inline Moments mean_between(const State& s, const Config& c, std::int64_t p, std
     return {n ? total / float(n) : 0, 0, n};
 }
 
-/// Mean of the samples over the shortest push up to `tick`; 0 where one is missing.
-inline float short_mean(const State& s, const Config& c, std::int64_t p, std::int64_t tick) {
+/// Least deviation of the samples of the shortest push up to `tick`; 0 where they lie on both sides or are missing.
+inline float held(const State& s, const Config& c, std::int64_t p, std::int64_t tick) {
     const float level = s.f(LEVEL, p);
-    float total = 0;
+    float low = LIMIT_G, high = -LIMIT_G;
     Backwards samples(s, p, tick);
     for (std::int64_t i = 0; i < c.push; ++i) {
         const float x = samples.next();
-        if (!(x == x)) return 0;
-        total += x - level;
+        if (x != x) return 0;
+        const float d = x - level;
+        low = d < low ? d : low;
+        high = d > high ? d : high;
     }
-    return total / float(c.push);
+    if (low > 0) return low;
+    return high < 0 ? -high : 0;
 }
 
 /// Smallest step between successive samples of the ring: the converter's resolution; 0 if it is not to be seen.

@@ -28,7 +28,7 @@ HEALTH = np.dtype(
 
 DROPOUT, STUCK, SATURATED, NOISY = 1, 2, 4, 8
 """Bits of ``flags``: no sample lately; the same value for five times `baseline_s`; infinite or beyond a tonne lately;
-so loud that an item of `smallest_item_g` is below two standard deviations... of a sample. 0 is a healthy plate."""
+noise of a sample above `smallest_item_g`. 0 is a healthy plate."""
 
 _KINDS: dict[int, Literal["touch", "change"]] = {1: "touch", 2: "change"}
 _GAP_S = 0.5
@@ -124,6 +124,8 @@ class Segmenter:
         columns = validation.array("groups", groups, np.int32, (None,))
         if not len(columns):
             raise ValueError("groups must not be empty")
+        if not isinstance(settings, SegmentationSettings):
+            raise TypeError(f"settings must be SegmentationSettings; got {type(settings).__name__}")
         rate = validation.number("rate_hz", rate_hz, at_least=1.0, at_most=10_000.0)
         self._plates = len(columns)
         config = _config(rate, settings)
@@ -188,8 +190,8 @@ class Segmenter:
         Returns
         -------
         (P,) structured array of `HEALTH`
-            ``flags`` (0 is healthy), noise of a sample now and level in grams (NaN before they are known), samples taken
-            and samples missing.
+            ``flags`` (0 is healthy), noise of a sample now and level in grams (NaN before they are known), samples
+            taken and samples missing.
         """
         result = np.empty(self._plates, HEALTH)
         for name, column in zip(HEALTH.names or (), self._stream.health(), strict=True):

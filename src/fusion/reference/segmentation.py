@@ -19,7 +19,7 @@ COMPILED = (
     "moments",
     "parts",
     "mean_between",
-    "short_mean",
+    "held",
     "quantum",
     "step_tick",
     "noise_now",
@@ -84,12 +84,16 @@ QUALITY_LONG, QUALITY_FORCED, QUALITY_EARLY = F(0.5), F(0.2), F(0.5)
 CROWD = 8  # stable plates from which their median is the fixture's
 
 
+Int = Any  # int or numpy.integer: both come and go
+Float = Any  # numpy.float32
+
+
 class Config(NamedTuple):
     """What the settings come to in ticks and grams."""
 
     window: int  # ticks that must be quiet; also the block of learning
     ring: int  # ticks of history, four windows
-    push: int  # ticks of the short mean that tells a push from a spike
+    push: int  # ticks that tell a push from a spike
     memory: int  # ticks behind the level
     hold: int  # ticks after which MOVING ends whatever the noise
     merge_ns: int
@@ -127,17 +131,17 @@ class Out(NamedTuple):
     sigmas: NDArray[np.float32]  # (R + P,)
 
 
-def sample_row(state, cfg, tick):
+def sample_row(state: State, cfg: Config, tick: Int) -> Int:
     """Row of the ring that holds `tick`."""
     return tick % cfg.ring
 
 
-def clear_ring(state):
+def clear_ring(state: State) -> None:
     """Forget the samples: what lies before a gap is not adjacent to what follows."""
     state.samples[:] = NAN
 
 
-def moments(state, cfg, p, last, n):
+def moments(state: State, cfg: Config, p: Int, last: Int, n: Int) -> tuple[Float, Float, Int]:
     """Mean (less the level), sum of squares about it and count of the n samples up to tick `last`."""
     level = state.floats[LEVEL, p]
     total, count = ZERO, 0
@@ -156,7 +160,7 @@ def moments(state, cfg, p, last, n):
     return mean, squares, count
 
 
-def parts(state, cfg, p, n, size):
+def parts(state: State, cfg: Config, p: Int, n: Int, size: Int) -> tuple[Float, Float, Float, Float, Int]:
     """Compare the last n windows of `size` samples.
 
     Returns the mean of all (less the level), the variance within windows, the range of their means, the ratio of the
@@ -182,7 +186,7 @@ def parts(state, cfg, p, n, size):
     return total / F(count), squares / F(count - n), high - low, loudest / calmest, count
 
 
-def mean_between(state, cfg, p, first, last):
+def mean_between(state: State, cfg: Config, p: Int, first: Int, last: Int) -> tuple[Float, Int]:
     """Mean (less the level) and count of the samples of ticks first..last that the ring still holds."""
     oldest = state.head[TICK] - cfg.ring + 1
     if first < oldest:
@@ -197,22 +201,26 @@ def mean_between(state, cfg, p, first, last):
     return (total / F(n) if n else ZERO), n
 
 
-def short_mean(state, cfg, p, tick):
-    """Mean of the samples (less the level) over the shortest push up to `tick`; 0 where one is missing."""
+def held(state: State, cfg: Config, p: Int, tick: Int) -> Float:
+    """Least deviation of the samples of the shortest push up to `tick`; 0 if they are on both sides or missing."""
     level = state.floats[LEVEL, p]
-    total = ZERO
+    low, high = LIMIT_G, -LIMIT_G
     for i in range(cfg.push):
         x = state.samples[sample_row(state, cfg, tick - i), p]
-        if not x == x:
+        if x != x:
             return ZERO
-        total += x - level
-    return total / F(cfg.push)
+        d = x - level
+        low = d if d < low else low
+        high = d if d > high else high
+    if low > ZERO:
+        return low
+    return -high if high < ZERO else ZERO
 
 
-def quantum(state, cfg, p):
+def quantum(state: State, cfg: Config, p: Int) -> Float:
     """Smallest step between successive samples of the ring: the converter's resolution."""
     tick = state.head[TICK]
-    smallest = LIMIT_G
+    smallest: Float = LIMIT_G
     for i in range(cfg.ring - 1):
         d = abs(
             state.samples[sample_row(state, cfg, tick - i), p] - state.samples[sample_row(state, cfg, tick - i - 1), p]
@@ -222,7 +230,7 @@ def quantum(state, cfg, p):
     return smallest if smallest < cfg.floor_g * F(8) else ZERO
 
 
-def step_tick(state, cfg, p, after, quiet):
+def step_tick(state: State, cfg: Config, p: Int, after: Float, quiet: Int) -> Int:
     """Tick at which the plate last was more than half a step away from where it settled: when the item left."""
     level = state.floats[LEVEL, p]
     for i in range(cfg.ring):
@@ -233,7 +241,7 @@ def step_tick(state, cfg, p, after, quiet):
     return quiet
 
 
-def noise_now(state, cfg, p):
+def noise_now(state: State, cfg: Config, p: Int) -> tuple[Float, Float]:
     """Variance of a sample and of a window's mean on plate p, calm."""
     floor = cfg.floor_g * cfg.floor_g
     noise = state.floats[NOISE, p]
@@ -244,7 +252,7 @@ def noise_now(state, cfg, p):
     return noise, (of_mean if of_mean > white else white)
 
 
-def gate(state, cfg, grams, row):
+def gate(state: State, cfg: Config, grams: NDArray[np.float32], row: Int) -> bool:
     """Store one tick of all plates and run the CUSUMs; True if a plate must wake."""
     floats, ints, longs = state.floats, state.ints, state.longs
     tick = state.head[TICK]
@@ -275,7 +283,8 @@ def gate(state, cfg, grams, row):
         floats[UP, p], floats[DOWN, p] = up, down
         ints[RUN_UP, p] = min(ints[RUN_UP, p] + 1, cfg.ring) if up > ZERO else 0
         ints[RUN_DOWN, p] = min(ints[RUN_DOWN, p] + 1, cfg.ring) if down > ZERO else 0
-        woken |= up > cfg.threshold or down > cfg.threshold
+        if up > cfg.threshold or down > cfg.threshold:
+            woken = True
     live = state.head[LIVE]
     factor = ONE
     if live >= CROWD:
@@ -288,14 +297,14 @@ def gate(state, cfg, grams, row):
     return woken
 
 
-def rest(state, cfg, p):
+def rest(state: State, cfg: Config, p: Int) -> None:
     """Let the gate watch plate p."""
     noise, _ = noise_now(state, cfg, p)
     state.ints[STATE, p] = STABLE
     state.floats[GAIN, p] = ONE / np.sqrt(noise)
 
 
-def learn(state, cfg):
+def learn(state: State, cfg: Config) -> None:
     """Take the window before the last one into the levels and noises of stable plates; tell stuck and silent plates."""
     floats, ints = state.floats, state.ints
     tick = state.head[TICK]
@@ -341,7 +350,7 @@ def learn(state, cfg):
     state.head[LIVE] = live
 
 
-def refine(state, cfg, p, last):
+def refine(state: State, cfg: Config, p: Int, last: Int) -> None:
     """Improve the level of a plate that settled a short while ago by all samples up to tick `last` that followed."""
     settled = state.longs[SETTLED, p]
     if state.head[TICK] - settled >= cfg.ring or state.ints[STATE, p] != STABLE:
@@ -360,7 +369,7 @@ def refine(state, cfg, p, last):
             state.record_floats[R_VAR_AFTER, r] = least if least < old else old
 
 
-def wake(state, cfg, p):
+def wake(state: State, cfg: Config, p: Int) -> None:
     """From STABLE to MOVING; the onset is where the CUSUM that crossed last left zero."""
     floats, ints, longs = state.floats, state.ints, state.longs
     tick = state.head[TICK]
@@ -381,9 +390,9 @@ def wake(state, cfg, p):
     state.head[AWAKE] += 1
 
 
-def track_peak(state, cfg, p, tick):
+def track_peak(state: State, cfg: Config, p: Int, tick: Int) -> None:
     """Remember how far the plate was pushed, in grams and in standard deviations of the noise then."""
-    push = abs(short_mean(state, cfg, p, tick))
+    push = held(state, cfg, p, tick)
     noise, _ = noise_now(state, cfg, p)
     z = push / (np.sqrt(noise) * state.activity[0])
     if push > state.floats[PEAK, p]:
@@ -392,22 +401,24 @@ def track_peak(state, cfg, p, tick):
         state.floats[EXCESS, p] = z
 
 
-def moved(state, cfg, p):
+def moved(state: State, cfg: Config, p: Int) -> bool:
     """Whether somebody pushed plate p since it woke; noise alone does not."""
-    return state.floats[PEAK, p] >= cfg.half_item_g and state.floats[EXCESS, p] > EXCURSION
+    return bool(state.floats[PEAK, p] >= cfg.half_item_g and state.floats[EXCESS, p] > EXCURSION)
 
 
-def find_event(state, cfg, p, first, step, quiet):
+def find_event(state: State, cfg: Config, p: Int, first: Int, step: Int, quiet: Int) -> Int:
     """Key of the pending event that a change of plate p joins, or -1.
 
     Outwards from p over plates of its shelf that moved at the same time: the event whose step is nearest in time.
     """
     longs = state.record_longs
+    first -= cfg.window // 2  # a small cross-talk wakes its plate late
+    quiet += cfg.window // 2
     best, best_distance = -1, np.int64(1) << 62
     for side in (-1, 1):
         q = p + side
         while q >= 0 and q < state.ints.shape[1] and state.ints[GROUP, q] == state.ints[GROUP, p]:
-            bridge = state.ints[STATE, q] == MOVING and state.longs[WOKEN, q] <= quiet and moved(state, cfg, q)
+            bridge = state.ints[STATE, q] == MOVING and state.longs[WOKEN, q] <= quiet
             for r in range(state.head[RECORDS]):
                 if longs[R_PLATE, r] != q or longs[R_FIRST, r] > quiet or longs[R_QUIET, r] < first:
                     continue
@@ -424,7 +435,7 @@ def find_event(state, cfg, p, first, step, quiet):
     return best
 
 
-def kind_of(state, cfg, key):
+def kind_of(state: State, cfg: Config, key: Int) -> Int:
     """CHANGE if an item's weight came or went on one plate or all together, TOUCH if there was a push, or NOTHING."""
     total, variance, kind = ZERO, ZERO, NOTHING
     for r in range(state.head[RECORDS]):
@@ -443,8 +454,8 @@ def kind_of(state, cfg, key):
     return kind
 
 
-def emit(state, cfg, out, e, final, share):
-    """Report event e: members by plate, worst quality times `share`. Nothing is said of what is NOTHING from the start."""
+def emit(state: State, cfg: Config, out: Out, e: Int, final: int, share: Float) -> None:
+    """Report event e: members by plate, worst quality times `share`; unless it always was NOTHING."""
     events, longs, floats = state.event_longs, state.record_longs, state.record_floats
     events[E_CHANGED, e] = 0
     kind = kind_of(state, cfg, events[E_KEY, e])
@@ -484,22 +495,25 @@ def emit(state, cfg, out, e, final, share):
     events[E_REVISION, e] += 1
 
 
-def remove_event(state, e):
+def remove_event(state: State, e: Int) -> None:
     """Drop event e and its records; the others keep their order."""
     key = state.event_longs[E_KEY, e]
     kept = 0
     for r in range(state.head[RECORDS]):
         if state.record_longs[R_EVENT, r] != key:
-            state.record_longs[:, kept] = state.record_longs[:, r]
-            state.record_floats[:, kept] = state.record_floats[:, r]
+            for i in range(RECORD_LONGS):
+                state.record_longs[i, kept] = state.record_longs[i, r]
+            for i in range(RECORD_FLOATS):
+                state.record_floats[i, kept] = state.record_floats[i, r]
             kept += 1
     state.head[RECORDS] = kept
     for i in range(e, state.head[EVENTS] - 1):
-        state.event_longs[:, i] = state.event_longs[:, i + 1]
+        for k in range(EVENT_LONGS):
+            state.event_longs[k, i] = state.event_longs[k, i + 1]
     state.head[EVENTS] -= 1
 
 
-def finish(state, cfg, out, e, share):
+def finish(state: State, cfg: Config, out: Out, e: Int, share: Float) -> None:
     """Report event e as final, with what its plates showed since they settled, and drop it."""
     tick = state.head[TICK]
     for r in range(state.head[RECORDS]):
@@ -517,7 +531,18 @@ def finish(state, cfg, out, e, share):
     remove_event(state, e)
 
 
-def add_record(state, cfg, out, p, step, quiet, after, var_before, var_after, quality):
+def add_record(
+    state: State,
+    cfg: Config,
+    out: Out,
+    p: Int,
+    step: Int,
+    quiet: Int,
+    after: Float,
+    var_before: Float,
+    var_after: Float,
+    quality: Float,
+) -> None:
     """Enter a change of plate p into the event that it belongs to, or into a new one."""
     capacity = state.record_longs.shape[1]
     if state.head[RECORDS] == capacity:
@@ -544,7 +569,18 @@ def add_record(state, cfg, out, p, step, quiet, after, var_before, var_after, qu
     floats[R_VAR_BEFORE, r], floats[R_VAR_AFTER, r], floats[R_QUALITY, r] = var_before, var_after, quality
 
 
-def settle(state, cfg, out, p, n, step, variance, slope, count, quality):
+def settle(
+    state: State,
+    cfg: Config,
+    out: Out,
+    p: Int,
+    n: Int,
+    step: Float,
+    variance: Float,
+    slope: Float,
+    count: Int,
+    quality: Float,
+) -> None:
     """From MOVING (or STARTING) to STABLE at `step` grams from the level before; a real change becomes a record."""
     floats, ints = state.floats, state.ints
     tick = state.head[TICK]
@@ -577,7 +613,7 @@ def settle(state, cfg, out, p, n, step, variance, slope, count, quality):
     rest(state, cfg, p)
 
 
-def try_settle(state, cfg, out, p):
+def try_settle(state: State, cfg: Config, out: Out, p: Int) -> None:
     """End MOVING if the last window is quiet, or four of them loud but steady, or it has lasted too long."""
     awake = state.head[TICK] - state.longs[WOKEN, p] + 1
     noise, of_mean = noise_now(state, cfg, p)
@@ -608,12 +644,12 @@ def try_settle(state, cfg, out, p):
         settle(state, cfg, out, p, cfg.ring, step, variance, slope, count, QUALITY_FORCED)
 
 
-def blocked(state, cfg, key):
+def blocked(state: State, cfg: Config, key: Int) -> bool:
     """Whether a neighbour still moves that moved with this event and may yet join it."""
     for r in range(state.head[RECORDS]):
         if state.record_longs[R_EVENT, r] != key:
             continue
-        p, quiet = state.record_longs[R_PLATE, r], state.record_longs[R_QUIET, r]
+        p, quiet = state.record_longs[R_PLATE, r], state.record_longs[R_QUIET, r] + cfg.window // 2
         for q in (p - 1, p + 1):
             if q < 0 or q >= state.ints.shape[1] or state.ints[GROUP, q] != state.ints[GROUP, p]:
                 continue
@@ -627,7 +663,7 @@ def blocked(state, cfg, key):
     return False
 
 
-def conclude(state, cfg, out):
+def conclude(state: State, cfg: Config, out: Out) -> None:
     """Report events that changed in this tick, and finish those whose merge window has passed."""
     now = state.times[sample_row(state, cfg, state.head[TICK])]
     e = 0
@@ -641,7 +677,9 @@ def conclude(state, cfg, out):
         e += 1
 
 
-def advance(state, cfg, out, sample_ns, grams, row):
+def advance(
+    state: State, cfg: Config, out: Out, sample_ns: NDArray[np.int64], grams: NDArray[np.float32], row: Int
+) -> Int:
     """Take rows from `row` on until one reports something; return the row after it."""
     head = state.head
     out.counts[:] = 0
@@ -672,7 +710,7 @@ def advance(state, cfg, out, sample_ns, grams, row):
     return row
 
 
-def flush(state, cfg, out):
+def flush(state: State, cfg: Config, out: Out) -> None:
     """End of the stream: settle every moving plate on what is known and finish every event."""
     out.counts[:] = 0
     for p in range(state.ints.shape[1]):
@@ -688,7 +726,7 @@ def flush(state, cfg, out):
         finish(state, cfg, out, 0, ONE)
 
 
-def open_since(state):
+def open_since(state: State) -> Int:
     """Onset of the earliest event that is not final, or of a plate that moves; -1 if there is none."""
     earliest = np.int64(2**63 - 1)
     for r in range(state.head[RECORDS]):
@@ -712,7 +750,8 @@ class Stream:
     """
 
     def __init__(self, groups: NDArray[np.int32], config: tuple[Any, ...]) -> None:
-        self._cfg = Config(*(int(v) for v in config[:7]), *(F(v) for v in config[7:]))
+        numbers: list[Any] = [*map(int, config[:7]), *map(F, config[7:])]
+        self._cfg = Config(*numbers)
         plates, ring = len(groups), self._cfg.ring
         capacity = 2 * plates + 8
         shapes = (
@@ -777,7 +816,7 @@ class Stream:
         return int(open_since(self._state))
 
     def health(self) -> tuple[NDArray[Any], ...]:
-        """Flags, noise, level, samples, missing: (P,) each."""
+        """Return flags, noise, level, samples, missing: (P,) each."""
         s, cfg = self._state, self._cfg
         tick = s.head[TICK]
         floor = cfg.floor_g * cfg.floor_g
@@ -798,7 +837,7 @@ class Stream:
         )
 
     def save(self) -> bytes:
-        """The whole state."""
+        """Return the whole state."""
         return self._storage.tobytes()
 
     def load(self, data: bytes) -> None:
