@@ -35,6 +35,7 @@ cdef extern from "association.hpp" namespace "fusion" nogil:
         Part (*parts)[2]
         double *log_score
         size_t capacity, n
+        double best
 
     cdef struct Boxes:
         const int32_t *place_start
@@ -97,6 +98,7 @@ def explain(const double[::1] delta_g, const double[::1] sigma_g, const uint8_t[
     out.log_score = &log_score[0]
     out.capacity = parts.shape[0]
     out.n = 0
+    out.best = 0.0
     cdef const double *mass = &mass_g[0] if mass_g.shape[0] else NULL
     cdef const uint8_t *here = &present[0] if present.shape[0] else NULL
     with nogil:

@@ -3,7 +3,8 @@
 // Solved: all explanations of one event by one or two parts (shopper, product, quantity, place), and the
 //   log-likelihood ratio of every shopper's hand path at every place.
 // Source: fusion/reference/association.py, statement by statement; multiple-hypothesis tracking (Reid 1979).
-// Assumes: finite delta, sigma > 0, probabilities in (0, 1); hands may be NaN (not seen), masses NaN (unknown).
+// Assumes: delta and sigma > 0 within the range of float32, probabilities in (0, 1); hands may be NaN or infinite (not
+//   seen), masses NaN (unknown).
 // Units: grams, metres, natural logarithms.
 // Cost: hands O(T S H X); explanations O(I S + I^2 S^2) for I items, pairs pruned before S^2.
 #pragma once
@@ -43,11 +44,12 @@ struct Event {
     std::size_t shoppers;
 };
 
-/// Caller-owned room for explanations; n counts on beyond the capacity, to tell how much is needed.
+/// Caller-owned room for explanations; beyond the capacity n counts on, to tell how much is needed; best is over all.
 struct Explanations {
     Part (*parts)[2];
     double* log_score;
     std::size_t capacity, n;
+    double best;
 
     void put(double value, Part one, Part other) {
         if (n < capacity) {
@@ -55,6 +57,7 @@ struct Explanations {
             parts[n][1] = other;
             log_score[n] = value;
         }
+        best = n == 0 ? value : std::fmax(best, value);
         ++n;
     }
 };
@@ -99,7 +102,7 @@ inline void hand_log_likelihood(const double* hands, std::size_t frames, std::si
             for (std::size_t t = 0; t < frames; ++t) {
                 for (std::size_t h = 0; h < sides; ++h) {
                     const double* x = hands + ((t * shoppers + i) * sides + h) * 3;
-                    if (std::isnan(x[0] + x[1] + x[2])) continue;
+                    if (!std::isfinite(x[0] + x[1] + x[2])) continue;
                     double d2 = std::numeric_limits<double>::infinity();
                     for (int32_t k = boxes.place_start[b]; k < boxes.place_start[b + 1]; ++k) {
                         d2 = std::fmin(d2, box_distance2(x, boxes.center[k], boxes.axes[k], boxes.half[k]));
@@ -275,9 +278,7 @@ inline void explain(const Event& e, const double* mass_g, const uint8_t* present
     if (e.shoppers == 0) return;
     const std::size_t n = list_items(e, mass_g, present, products, s, items);
     for (std::size_t i = 0; i < n; ++i) explain_one(e, items[i], mass_g, s, out);
-    double floor = null;
-    for (std::size_t k = 0; k < out.n && k < out.capacity; ++k) floor = std::fmax(floor, out.log_score[k]);
-    floor += std::log(s.negligible);
+    const double floor = out.best + std::log(s.negligible);
     double nearest = e.hands[0];
     for (std::size_t k = 0; k < e.shoppers * (1 + e.facings); ++k) nearest = std::fmax(nearest, e.hands[k]);
     for (std::size_t i = 0; i < n; ++i) {

@@ -158,6 +158,7 @@ inline std::size_t update(const Hypotheses& in, const double* echo, const Explan
     std::sort(room.order, room.order + explanations.n,
               [score](int32_t a, int32_t b) { return score[a] != score[b] ? score[a] > score[b] : a < b; });
     const double negligible = std::log(s.negligible);
+    const double most = 2.0 * std::log(static_cast<double>(scene.facings));  // that log_feasible adds to two parts
     double best = -std::numeric_limits<double>::infinity();
     std::size_t n = 0;
     for (std::size_t h = 0; h < in.n; ++h) {
@@ -166,7 +167,7 @@ inline std::size_t update(const Hypotheses& in, const double* echo, const Explan
         for (std::size_t i = 0; i < explanations.n; ++i) {
             const int32_t e = room.order[i];
             double v = in.weight[h] + score[e];
-            if (v < best + negligible) break;
+            if (v + most < best + negligible) break;
             if (e == 0) continue;
             for (const Part& part : explanations.parts[e]) {
                 if (part.product >= 0) v += log_feasible(part, in.row(h), in.count[h], scene, s);

@@ -1,6 +1,6 @@
 """Association: weight events and hand paths in; who took or returned what, and how sure, out."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from fusion import backends, validation
 from fusion.places import Places
 from fusion.store import Store
+
+LARGEST_G, SMALLEST_G = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
+"""Range of what scales report: within it, sums and squares of grams neither overflow nor vanish."""
 
 
 class AssociationSettings(NamedTuple):
@@ -77,12 +80,15 @@ class Associator:
     hypotheses : int, optional
         K, how many hypotheses are kept.
     memory : int, optional
-        Candidates of the last this many events are revised by later ones; older ones stay as they are.
+        Candidates of the last this many events, the newest included, are open to revision; older ones stay as they are.
 
     Raises
     ------
     ValueError
-        If a probability is outside (0, 1), a length or mass is not positive, or K or `memory` is below 1.
+        If a probability is outside [1e-100, 1), a length or mass outside [1e-6, 1e6], ``max_units`` outside [1, 100], K
+        or `memory` below 1, or a product's mass beyond float32.
+    TypeError
+        If an argument is of the wrong type.
 
     Notes
     -----
@@ -97,24 +103,28 @@ class Associator:
         hypotheses: int = 64,
         memory: int = 64,
     ) -> None:
-        self._settings = _validated(settings or AssociationSettings())
-        if hypotheses < 1 or memory < 1:
-            raise ValueError(f"hypotheses and memory must be at least 1; got {hypotheses} and {memory}")
-        self._capacity, self._memory = hypotheses, memory
+        if not isinstance(store, Store):
+            raise TypeError(f"store must be a Store; got {type(store).__name__}")
+        self._settings = _validated(AssociationSettings() if settings is None else settings)
+        self._capacity, self._memory = _integer("hypotheses", hypotheses), _integer("memory", memory)
         self._likelihood, self._hypotheses = backends.kernels("association"), backends.kernels("hypotheses")
         self._places = Places(store)
         self._products = [p.id for p in store.products]
         self._mass_g = np.array([p.mass_g for p in store.products], np.float64)
+        for heavy in np.flatnonzero(self._mass_g > LARGEST_G):
+            raise ValueError(f"mass_g of product {self._products[heavy]!r} must be at most {LARGEST_G}")
         self._weight = np.zeros(1)
         self._count = np.zeros(1, np.int32)
         self._records = np.zeros((1, 32, 3), np.int32)
         self._owners: dict[str, int] = {}
         self._names: list[str] = []
-        self._causes: dict[Any, _Cause] = {}
+        self._causes: dict[Hashable, _Cause] = {}
+        self._open: list[_Cause] = []
+        self._last: dict[int, _Cause] = {}
 
     def associate(
         self,
-        key: Any,
+        key: Hashable,
         plates: Sequence[str],
         delta_g: ArrayLike,
         sigma_g: ArrayLike,
@@ -128,13 +138,13 @@ class Associator:
         key : hashable
             Names the event; `candidates` takes it.
         plates : sequence of str
-            n plates that changed.
+            n >= 1 plates that changed.
         delta_g, sigma_g : (n,) float64
-            Change of each plate and its standard deviation, grams.
+            Change of each plate and its standard deviation, grams, within the range of float32.
         shoppers : sequence of str
             S shoppers nearby.
         hands_m : (T, S, H, 3) float64
-            Their hands during the event, metres; NaN where not seen.
+            Their hands during the event, metres; NaN or infinite where not seen.
 
         Returns
         -------
@@ -144,18 +154,19 @@ class Associator:
         Raises
         ------
         ValueError, TypeError
-            If the event is malformed, names an unknown plate, or `key` was used.
+            If the event is malformed, names an unknown plate, or `key` was used; nothing is changed then.
         """
-        if key in self._causes:
-            raise ValueError(f"event {key!r} was associated before")
-        validation.unique("plates of an event", plates)
-        validation.unique("shoppers", shoppers)
-        index = self._places.plate_index(plates)
+        if self.knows(key):
+            raise ValueError(f"key must be new; event {key!r} was associated before")
+        index = self._places.plate_index(_identifiers("plates", plates))
+        shoppers = _identifiers("shoppers", shoppers)
         delta = validation.array("delta_g", delta_g, np.float64, (len(index),), finite=True)
         sigma = validation.array("sigma_g", sigma_g, np.float64, (len(index),), finite=True)
         hands = validation.array("hands_m", hands_m, np.float64, (None, len(shoppers), None, 3))
-        if len(index) == 0 or (sigma <= 0).any():
-            raise ValueError(f"an event needs plates, and sigma_g above 0; got {len(index)} plates, sigma_g {sigma}")
+        if len(index) == 0:
+            raise ValueError("plates must not be empty")
+        if not (np.abs(delta) <= LARGEST_G).all() or not ((sigma >= SMALLEST_G) & (sigma <= LARGEST_G)).all():
+            raise ValueError(f"delta_g and sigma_g must be within float32, sigma_g above 0; got {delta} and {sigma}")
         owners = np.array([self._owner(s) for s in shoppers], np.int32)
         inside, facings = self._places.touched(index, delta, sigma, self._settings.cross_talk)
         llr = self._likelihood.hand_log_likelihood(hands, *self._places.boxes(index, inside), self._settings)
@@ -164,20 +175,33 @@ class Associator:
         parts, score = self._explain(delta, sigma, inside, product, llr, self._mass_g, present)
         known = parts[:, :, 0] >= 0
         parts[:, :, 0][known] = owners[parts[:, :, 0][known]]
-        self._update(key, _Cause(index, delta, sigma, parts), score)
+        cause = _Cause(index, delta, sigma, parts)
+        self._update(cause, score)
+        self._causes[key] = cause
         return self.candidates(key)
 
-    def knows(self, key: Any) -> bool:
+    def knows(self, key: Hashable) -> bool:
         """Tell whether an event was associated under this name."""
-        return key in self._causes
+        try:
+            return key in self._causes
+        except TypeError as error:
+            raise TypeError(f"key must be hashable; got {type(key).__name__}: {error}") from None
 
-    def candidates(self, key: Any) -> list[Candidate]:
+    def candidates(self, key: Hashable) -> list[Candidate]:
         """Causes of an event in the light of everything since, most probable first.
 
         The probabilities need not sum to 1: what is missing is that nothing of the store moved, and an event in which
-        two things moved has two causes.
+        two things moved has two causes. Where two histories leave everybody with the same goods, the likelier speaks
+        for both.
+
+        Raises
+        ------
+        ValueError
+            If no event was associated under this name.
         """
-        return self._causes[key].candidates(np.exp(self._weight), self._names, self._products)
+        if not self.knows(key):
+            raise ValueError(f"key must name an associated event; got {key!r}")
+        return list(self._causes[key].candidates(np.exp(self._weight), self._names, self._products))
 
     def baskets(self, shopper: str) -> list[tuple[dict[str, int], float]]:
         """Tell what a shopper may carry: possible contents (product to quantity), most probable first."""
@@ -201,7 +225,6 @@ class Associator:
         self._follow(parent[:kept])
 
     def _owner(self, shopper: str) -> int:
-        validation.identifier("shopper", shopper)
         if shopper not in self._owners:
             self._owners[shopper] = len(self._names)
             self._names.append(shopper)
@@ -224,7 +247,7 @@ class Associator:
                 return parts[:needed], score[:needed]
             n = needed
 
-    def _update(self, key: Any, cause: "_Cause", score: NDArray[np.float64]) -> None:
+    def _update(self, cause: "_Cause", score: NDArray[np.float64]) -> None:
         self._settle_old()
         room = int(self._count.max()) + 4
         if room > self._records.shape[1]:
@@ -242,36 +265,30 @@ class Associator:
         self._weight, self._count, self._records = weight[:kept], count[:kept], records[:kept]
         self._follow(parent[:kept])
         cause.choice = choice[:kept]
-        self._causes[key] = cause
+        self._open.append(cause)
+        self._last.update(dict.fromkeys(cause.plates.tolist(), cause))
 
     def _echo(self, cause: "_Cause", null: float) -> NDArray[np.float64]:
-        """Say how much likelier the null becomes in the hypotheses in which the plates' last event was one too."""
-        for earlier in reversed(self._causes.values()):
-            if np.isin(cause.main_plate, earlier.plates):
-                break
-        else:
-            return np.zeros(len(self._weight))
-        if earlier.settled is not None:
+        """Say how much likelier the null becomes in the hypotheses in which the main plate's last event was one too."""
+        earlier = self._last.get(cause.main_plate)
+        if earlier is None or earlier.settled is not None:
             return np.zeros(len(self._weight))
         there = {plate: k for k, plate in enumerate(earlier.plates.tolist())}
-        at = [there.get(plate, -1) for plate in cause.plates.tolist()]
-        before = np.where(np.array(at) >= 0, earlier.delta_g[at], 0.0)
-        sigma = np.where(np.array(at) >= 0, earlier.sigma_g[at], 0.0)
+        at = np.array([there.get(plate, -1) for plate in cause.plates.tolist()])
+        before = np.where(at >= 0, earlier.delta_g[at], 0.0)
+        sigma = np.where(at >= 0, earlier.sigma_g[at], 0.0)
         ratio = self._likelihood.log_echo(cause.delta_g, cause.sigma_g, before, sigma, null, self._settings)
         return np.where(earlier.choice == 0, ratio, 0.0)
 
     def _settle_old(self) -> None:
         """Fix the causes of all but the last events."""
-        p = np.exp(self._weight)
-        open_ = [cause for cause in self._causes.values() if cause.settled is None]
-        for cause in open_[: max(0, len(open_) - self._memory + 1)]:
-            cause.settle(p, self._names, self._products)
+        while len(self._open) >= self._memory:
+            self._open.pop(0).settle(np.exp(self._weight), self._names, self._products)
 
     def _follow(self, parent: NDArray[np.int32]) -> None:
         """Let the causes of open events follow their hypotheses' successors."""
-        for cause in self._causes.values():
-            if cause.settled is None:
-                cause.choice = cause.choice[parent]
+        for cause in self._open:
+            cause.choice = cause.choice[parent]
 
 
 @dataclass(slots=True)
@@ -291,31 +308,63 @@ class _Cause:
         return int(self.plates[np.abs(self.delta_g).argmax()])
 
     def settle(self, p: NDArray[np.float64], names: list[str], products: list[str]) -> None:
+        """Fix the candidates, and let go of the explanations."""
         self.settled = self.candidates(p, names, products)
+        self.parts, self.choice = self.parts[:0].copy(), self.choice[:0].copy()
 
     def candidates(self, p: NDArray[np.float64], names: list[str], products: list[str]) -> list[Candidate]:
         if self.settled is not None:
             return self.settled
         probability: dict[tuple[int, int, int], float] = {}
-        for h, e in enumerate(self.choice):
-            for owner, product, quantity, _ in self.parts[e].tolist():
-                if product >= 0:
-                    cause = (owner, product, quantity)
-                    probability[cause] = probability.get(cause, 0.0) + float(p[h])
+        for parts, weight in zip(self.parts[self.choice].tolist(), p.tolist(), strict=True):
+            for cause in _causes(parts):
+                probability[cause] = probability.get(cause, 0.0) + weight
         found = [Candidate(names[o], products[i], q, v) for (o, i, q), v in probability.items()]
         return sorted(found, key=lambda c: (-c.probability, c.shopper, c.product, c.quantity))
 
 
+def _causes(parts: list[list[int]]) -> list[tuple[int, int, int]]:
+    """Sum up one explanation: (owner, product, quantity), units that one shopper moved alike from two places as one."""
+    (owner, product, quantity, _), (owner2, product2, quantity2, _) = parts
+    if product < 0:
+        return []
+    if product2 < 0:
+        return [(owner, product, quantity)]
+    if (owner, product, quantity) == (owner2, product2, quantity2):  # both parts of a pair are one unit
+        return [(owner, product, 2 * quantity)]
+    return [(owner, product, quantity), (owner2, product2, quantity2)]
+
+
+def _identifiers(name: str, values: Sequence[str]) -> list[str]:
+    if isinstance(values, str | bytes):
+        raise TypeError(f"{name} must be a sequence of strings; got {type(values).__name__}")
+    try:
+        result = list(values)
+    except TypeError:
+        raise TypeError(f"{name} must be a sequence of strings; got {type(values).__name__}") from None
+    for value in result:
+        validation.identifier(f"each of {name}", value)
+    validation.unique(name, result)
+    return result
+
+
+def _integer(name: str, value: int, at_most: int = 2**31 - 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an integer; got {type(value).__name__}")
+    return int(validation.number(name, int(value), at_least=1, at_most=at_most))
+
+
 def _validated(settings: AssociationSettings) -> AssociationSettings:
+    if not isinstance(settings, AssociationSettings):
+        raise TypeError(f"settings must be AssociationSettings; got {type(settings).__name__}")
     lengths = ("reach_sigma_m", "bystander_m", "lightest_g", "heaviest_g")
     for name, value in settings._asdict().items():
         if name == "max_units":
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"max_units must be an integer of at least 1; got {value!r}")
+            _integer(name, value, at_most=100)
         elif name in lengths:
-            validation.number(name, value, above=0.0)
-        elif not 0.0 < validation.number(name, value) < 1.0:
-            raise ValueError(f"{name} must be a probability in (0, 1); got {value}")
+            validation.number(name, value, at_least=1e-6, at_most=1e6)
+        elif not 1e-100 <= validation.number(name, value) < 1.0:
+            raise ValueError(f"{name} must be a probability in (0, 1), at least 1e-100; got {value}")
     if settings.heaviest_g <= settings.lightest_g:
         raise ValueError(f"heaviest_g must be above lightest_g; got {settings.heaviest_g} and {settings.lightest_g}")
     return settings

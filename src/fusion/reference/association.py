@@ -4,7 +4,7 @@ An explanation has one or two parts (shopper, product, quantity, place); quantit
 own plates, place 1 + j those of touched facing j. Logarithms are natural.
 """
 
-from math import exp, isnan, log, pi, sqrt
+from math import exp, isfinite, isnan, log, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -45,8 +45,8 @@ def hand_log_likelihood(hands: Any, place_start: Any, center: Any, axes: Any, ha
     The instant of the grasp is unknown, uniform over the T frames, with either hand. A hand at work is Gaussian around
     the place (``s.reach_sigma_m``), a bystander's uniform within ``s.bystander_m``; ``s.track_miss``: it was not seen.
 
-    `hands` (T, S, H, 3) metres, NaN = not seen; places are runs ``place_start`` (B + 1) of boxes `center` (X, 3),
-    `axes` (X, 3, 3), `half` (X, 3). Returns (S, B); ``log(track_miss)`` where nothing was seen.
+    `hands` (T, S, H, 3) metres, NaN or infinite = not seen; places are runs ``place_start`` (B + 1) of boxes: `center`
+    (X, 3), `axes` (X, 3, 3), `half` (X, 3). Returns (S, B); ``log(track_miss)`` where nothing was seen.
     """
     frames, shoppers, sides = hands.shape[:3]
     places = len(place_start) - 1
@@ -59,7 +59,7 @@ def hand_log_likelihood(hands: Any, place_start: Any, center: Any, axes: Any, ha
             for t in range(frames):
                 for h in range(sides):
                     x = hands[t, i, h]
-                    if isnan(x[0] + x[1] + x[2]):
+                    if not isfinite(x[0] + x[1] + x[2]):
                         continue
                     d2 = np.inf
                     for k in range(place_start[b], place_start[b + 1]):
@@ -177,9 +177,10 @@ def explain_one(
     parts: Any,
     log_score: Any,
     n: int,
+    best: float,
     s: Any,
-) -> int:
-    """List the explanations by one product moved by one shopper, 1 .. ``s.max_units`` of it."""
+) -> tuple[int, float]:
+    """List the explanations by one product moved by one shopper, 1 .. ``s.max_units`` of it; keep the best score."""
     p, place = int(item[0]), int(item[1])
     within, within_var = place_sum(place, place, delta_g, sigma_g, inside)
     total, var = place_sum(place, 0, delta_g, sigma_g, inside)
@@ -196,7 +197,8 @@ def explain_one(
         for k in range(len(hands)):
             value = weight + hands[k, place]
             n = put(parts, log_score, n, value, k, p, sign * q, place)
-    return n
+            best = max(best, value)
+    return n, best
 
 
 def explain_pair(
@@ -268,7 +270,8 @@ def explain(
     Returns
     -------
     int
-        How many explanations there are; more than E asks for longer buffers.
+        How many explanations there are; more than E asks for longer buffers. Pairs whose score is less than
+        ``s.negligible`` of the best single one's are left out.
     """
     total, _ = place_sum(0, 0, delta_g, sigma_g, inside)
     null = log(s.null) + log_any_mass(total, s) + log_split(0, 0, 1, abs(total), delta_g, sigma_g, inside, s)
@@ -276,12 +279,10 @@ def explain(
     if len(hands) == 0:
         return n
     items = list_items(delta_g, sigma_g, inside, facing_product, mass_g, present, s)
+    best = null
     for i in range(len(items)):
-        n = explain_one(items[i], delta_g, sigma_g, inside, hands, mass_g, parts, log_score, n, s)
-    floor = null
-    for e in range(min(n, len(parts))):
-        floor = max(floor, log_score[e])
-    floor += log(s.negligible)
+        n, best = explain_one(items[i], delta_g, sigma_g, inside, hands, mass_g, parts, log_score, n, best, s)
+    floor = best + log(s.negligible)
     for i in range(len(items)):
         for j in range(i, len(items)):
             if items[i, 2] and items[j, 2]:

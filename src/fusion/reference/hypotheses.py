@@ -128,7 +128,8 @@ def update(
     products, facings : int
         How many the store has.
     new_weight, new_count, new_records : (K,), (K,), (K, R, 3)
-        Written: the new hypotheses, best first, weights normalised. R must leave room for 4 more records.
+        Written: the new hypotheses in order of what gave most of each, weights normalised. R must leave room for 4
+        more records.
     parent, choice : (K,) int32
         Written: hypothesis and explanation that gave most of each new one.
     s : AssociationSettings
@@ -140,6 +141,7 @@ def update(
     """
     order = np.argsort(-log_score, kind="mergesort")
     negligible = log(s.negligible)
+    most = 2.0 * log(float(facings))  # that `log_feasible` adds to two parts
     value = np.empty(len(weight) * (len(order) + 1))
     source = np.empty((len(value), 2), np.int32)
     n, best = 0, -np.inf
@@ -149,7 +151,7 @@ def update(
         n += 1
         for e in order:
             v = weight[h] + log_score[e]
-            if v < best + negligible:
+            if v + most < best + negligible:
                 break
             if e == 0:
                 continue
