@@ -10,7 +10,7 @@ import numpy as np
 cdef extern from "association.hpp" namespace "fusion" nogil:
     cdef struct AssociationSettings:
         double reach_sigma_m, bystander_m, track_miss
-        double wrong_mass, mass_spread, lightest_g, heaviest_g
+        double wrong_mass, wrong_factor, mass_spread, lightest_g, heaviest_g
         double cross_talk, overhang, null, echo, more_units
         double coincidence, returning, misplacing, stray, foreign, negligible
         int32_t max_units
@@ -55,7 +55,7 @@ cdef extern from "association.hpp" namespace "fusion" nogil:
 cdef AssociationSettings unpack(s) except *:
     return AssociationSettings(
         reach_sigma_m=s.reach_sigma_m, bystander_m=s.bystander_m, track_miss=s.track_miss,
-        wrong_mass=s.wrong_mass, mass_spread=s.mass_spread, lightest_g=s.lightest_g, heaviest_g=s.heaviest_g,
+        wrong_mass=s.wrong_mass, wrong_factor=s.wrong_factor, mass_spread=s.mass_spread, lightest_g=s.lightest_g, heaviest_g=s.heaviest_g,
         cross_talk=s.cross_talk, overhang=s.overhang, null=s.null, echo=s.echo, more_units=s.more_units,
         coincidence=s.coincidence, returning=s.returning, misplacing=s.misplacing, stray=s.stray,
         foreign=s.foreign, negligible=s.negligible, max_units=s.max_units,

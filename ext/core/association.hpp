@@ -21,7 +21,7 @@ constexpr double kPi = 3.14159265358979323846;
 /// What the association believes before it sees an event; see fusion.AssociationSettings.
 struct AssociationSettings {
     double reach_sigma_m, bystander_m, track_miss;
-    double wrong_mass, mass_spread, lightest_g, heaviest_g;
+    double wrong_mass, wrong_factor, mass_spread, lightest_g, heaviest_g;
     double cross_talk, overhang, null, echo, more_units;
     double coincidence, returning, misplacing, stray, foreign, negligible;
     int32_t max_units;
@@ -138,23 +138,26 @@ inline double log_any_mass(double total, const AssociationSettings& s) {
     return -std::log(std::fmax(std::fabs(total), s.lightest_g) * std::log(s.heaviest_g / s.lightest_g));
 }
 
-/// Log-density (per gram) of a summed change given signed `quantity` units; catalogues are wrong at times.
-inline double log_mass(Sum sum, double mass, int32_t quantity, const AssociationSettings& s) {
-    if (sum.total * quantity <= 0.0) return -std::numeric_limits<double>::infinity();
-    const double any_mass = log_any_mass(sum.total, s);
-    if (std::isnan(mass)) return any_mass;
-    const double spread = s.mass_spread * mass;
-    const double v = sum.var + std::abs(quantity) * spread * spread;
-    const double z = sum.total - quantity * mass;
-    return std::log((1.0 - s.wrong_mass) * std::exp(-0.5 * z * z / v) / std::sqrt(2.0 * kPi * v) +
-                    s.wrong_mass * std::exp(any_mass));
-}
-
 /// Logarithm of exp(a) + exp(b).
 inline double log_sum(double a, double b) {
     const double most = a > b ? a : b;
     if (most == -std::numeric_limits<double>::infinity()) return most;
     return most + std::log(std::exp(a - most) + std::exp(b - most));
+}
+
+/// Log-density (per gram) of a summed change given signed `quantity` units; catalogues are wrong at times, by a
+/// log-normal factor.
+inline double log_mass(Sum sum, double mass, int32_t quantity, const AssociationSettings& s) {
+    if (sum.total * quantity <= 0.0) return -std::numeric_limits<double>::infinity();
+    if (std::isnan(mass)) return log_any_mass(sum.total, s);
+    const double spread = s.mass_spread * mass;
+    const double v = sum.var + std::abs(quantity) * spread * spread;
+    const double z = sum.total - quantity * mass;
+    const double right = -0.5 * z * z / v - 0.5 * std::log(2.0 * kPi * v);
+    const double sigma = std::log(s.wrong_factor);
+    const double off = std::log(sum.total / (quantity * mass)) / sigma;
+    const double wrong = -0.5 * off * off - std::log(std::fabs(sum.total) * sigma * std::sqrt(2.0 * kPi));
+    return log_sum(std::log(1.0 - s.wrong_mass) + right, std::log(s.wrong_mass) + wrong);
 }
 
 /// Log-density of the change per plate given its `parts` sums: uniform inside the places, cross-talk outside.

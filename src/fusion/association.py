@@ -28,6 +28,8 @@ class AssociationSettings(NamedTuple):
     """Standard deviation of one unit's mass over its catalogue mass (packaged goods: 1-2 %)."""
     wrong_mass: float = 0.03
     """The catalogue's mass is wrong."""
+    wrong_factor: float = 2.0
+    """A wrong mass is off by this factor (another pack size): one standard deviation of its logarithm."""
     lightest_g: float = 5.0
     """Lightest thing sold."""
     heaviest_g: float = 5000.0
@@ -361,6 +363,8 @@ def _validated(settings: AssociationSettings) -> AssociationSettings:
     for name, value in settings._asdict().items():
         if name == "max_units":
             _integer(name, value, at_most=100)
+        elif name == "wrong_factor":
+            validation.number(name, value, above=1.0)
         elif name in lengths:
             validation.number(name, value, at_least=1e-6, at_most=1e6)
         elif not 1e-100 <= validation.number(name, value) < 1.0:

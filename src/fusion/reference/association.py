@@ -14,8 +14,8 @@ COMPILED = (
     "hand_log_likelihood",
     "place_sum",
     "log_any_mass",
-    "log_mass",
     "log_sum",
+    "log_mass",
     "log_split",
     "log_echo",
     "list_items",
@@ -87,16 +87,22 @@ def log_any_mass(total: float, s: Any) -> float:
 
 
 def log_mass(total: float, var: float, mass: float, quantity: int, s: Any) -> float:
-    """Log-density (per gram) of a summed change given signed `quantity` units; catalogues are wrong at times."""
+    """Log-density (per gram) of a summed change given signed `quantity` units; catalogues are wrong at times.
+
+    A wrong mass is off by a log-normal factor.
+    """
     if total * quantity <= 0.0:
         return -np.inf
-    any_mass = log_any_mass(total, s)
     if isnan(mass):
-        return any_mass
+        return log_any_mass(total, s)
     spread = s.mass_spread * mass
     v = var + abs(quantity) * spread * spread
     z = total - quantity * mass
-    return log((1.0 - s.wrong_mass) * exp(-0.5 * z * z / v) / sqrt(2.0 * pi * v) + s.wrong_mass * exp(any_mass))
+    right = -0.5 * z * z / v - 0.5 * log(2.0 * pi * v)
+    sigma = log(s.wrong_factor)
+    off = log(total / (quantity * mass)) / sigma
+    wrong = -0.5 * off * off - log(abs(total) * sigma * sqrt(2.0 * pi))
+    return log_sum(log(1.0 - s.wrong_mass) + right, log(s.wrong_mass) + wrong)
 
 
 def log_sum(a: float, b: float) -> float:
