@@ -11,6 +11,8 @@ from fusion import backends, validation
 from fusion.places import Places
 from fusion.store import Store
 
+FARTHEST_M = 1e6
+"""A hand beyond it was not seen."""
 LARGEST_G, SMALLEST_G = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
 """Range of what scales report: within it, sums and squares of grams neither overflow nor vanish."""
 
@@ -165,6 +167,7 @@ class Associator:
         delta = validation.array("delta_g", delta_g, np.float64, (len(index),), finite=True)
         sigma = validation.array("sigma_g", sigma_g, np.float64, (len(index),), finite=True)
         hands = validation.array("hands_m", hands_m, np.float64, (None, len(shoppers), None, 3))
+        hands = np.where(np.abs(hands) < FARTHEST_M, hands, np.nan)
         if len(index) == 0:
             raise ValueError("plates must not be empty")
         if not (np.abs(delta) <= LARGEST_G).all() or not ((sigma >= SMALLEST_G) & (sigma <= LARGEST_G)).all():
