@@ -108,6 +108,25 @@ def test_a_store_of_306_plates(benchmark: Any) -> None:
     assert table["native"]["reports"] == table["numba"]["reports"] > 0
 
 
+def test_reference(benchmark: Any) -> None:
+    times, rows, groups = fixture(600, 24)
+
+    def run(backend: str) -> bytes:
+        with use_backend(backend):
+            segmenter = Segmenter(groups, rate_hz=RATE)
+            segmenter.push(times, rows)
+            return segmenter.snapshot()
+
+    expected = run("native")
+
+    def quality(state: bytes) -> dict[str, float]:
+        assert state == expected
+        return {"bytes that differ": 0.0}
+
+    calls = {name: lambda name=name: run(name) for name in ("native", "numba", "reference")}
+    contenders.race(benchmark, "24 plates for 10 s, ns a plate-sample", calls, quality, items=rows.size, rounds=3)
+
+
 def test_one_packet_of_12_samples_and_12_plates(benchmark: Any) -> None:
     times, rows, groups = fixture(6000, 12)
 
