@@ -54,7 +54,7 @@ def fpop(grams: NDArray[np.float32], strictness: float = 200.0) -> Found:
     """Exact segmentation of the whole signal, scaled by its noise; change points by means between them."""
     signal = grams.astype(np.float64)
     scale = 1.4826 * np.median(np.abs(np.diff(signal))) / np.sqrt(2)
-    # In its favour, a penalty at which it is right on this very signal: its default splits at ringing and touches.
+    # In its favour, a penalty at which it is right on this very signal: below, it splits at ringing and touches.
     labels = FPOP(penalty=strictness * np.log(len(signal))).fit_predict((signal / scale)[:, None])
     points = np.flatnonzero(np.diff(labels)) + 1 if len(labels) == len(signal) else np.asarray(labels)
     means = [segment.mean() for segment in np.split(signal, points)]
