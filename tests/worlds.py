@@ -1,4 +1,4 @@
-"""Random weight events and hypotheses for the tests of the association: ordinary, degenerate, extreme."""
+"""Random weight events and hypotheses for the tests of the association: ordinary, degenerate and extreme."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion import backends
-from fusion.association import LARGEST_G, AssociationSettings
+from fusion.association import LARGEST, AssociationSettings
 
 Array = NDArray[Any]
 
@@ -89,22 +89,14 @@ def world(
         case 0:
             delta *= 1e9
         case 1:
-            delta, sigma = np.sign(delta) * LARGEST_G, np.full(n, LARGEST_G)
+            delta, sigma = np.sign(delta) * LARGEST, np.full(n, LARGEST)
         case 2:
             sigma[:] = 1.2e-38
-            hands *= 1e100
-    if rng.random() < 0.2:  # probabilities near their ends
-        lengths = {"reach_sigma_m", "bystander_m", "lightest_g", "heaviest_g", "wrong_factor", "max_units"}
-        names = [name for name in AssociationSettings._fields if name not in lengths]
-        extremes = rng.choice([0.999999, 0.5, 1e-6, 1e-100], len(names)).tolist()
-        settings = settings._replace(
-            **dict(zip(names, extremes, strict=True)),
-            max_units=2,
-            reach_sigma_m=1e-6,
-            bystander_m=1e6,
-            lightest_g=1e-6,
-            heaviest_g=float(rng.choice([2e-6, 1e6])),
-        )
+            hands *= 1e38
+    if rng.random() < 0.2:
+        extremes = {name: float(rng.choice([1 - 1e-16, 0.5, 1e-6, 1e-100])) for name in settings._fields}
+        extremes |= {"reach_sigma_m": 1e-6, "bystander_m": 1e6, "lightest_g": 1e-6, "heaviest_g": 1e6, "max_units": 2}
+        settings = AssociationSettings(**(extremes | {"wrong_factor": 2.0}))
     return World(
         delta,
         sigma,
@@ -140,12 +132,12 @@ def explain(w: World, llr: Array | None = None, room: int = 256) -> tuple[Array,
 
 @dataclass
 class Updated:
-    """What an update leaves: log-weights, records of each hypothesis, and where it came from."""
+    """What an update leaves: log-weights, records, and how much came from each hypothesis and by each explanation."""
 
     weight: Array
     records: list[Array]
-    parent: Array
-    choice: Array
+    share: Array
+    chosen: Array
 
 
 def update(w: World, parts: Array, score: Array, *, capacity: int, main_plate: int = 0, facings: int = 20) -> Updated:
@@ -155,18 +147,18 @@ def update(w: World, parts: Array, score: Array, *, capacity: int, main_plate: i
     old[:, : w.records.shape[1]] = w.records
     weight, count = np.empty(capacity), np.zeros(capacity, np.int32)
     records = np.zeros((capacity, stride, 3), np.int32)
-    parent, choice = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
+    share, chosen = np.full((capacity, len(w.weight)), np.nan), np.full((capacity, len(score)), np.nan)
     kept = backends.kernels("hypotheses").update(
         w.weight, w.count, old, w.echo[: len(w.weight)].copy(), parts, score, w.plates, main_plate, len(w.mass_g),
-        facings, weight, count, records, parent, choice, w.settings,
+        facings, weight, count, records, share, chosen, w.settings,
     )  # fmt: skip
     held = [records[k, : count[k]] for k in range(kept)]
-    return Updated(weight[:kept], held, parent[:kept], choice[:kept])
+    return Updated(weight[:kept], held, share[:kept], chosen[:kept])
 
 
 def forget(w: World, owner: int) -> tuple[Array, list[Array], Array]:
     """Drop an owner from a copy of a world's hypotheses, by the backend in use."""
     weight, count, records = w.weight.copy(), w.count.copy(), w.records.copy()
-    parent = np.empty(len(weight), np.int32)
-    kept = backends.kernels("hypotheses").forget(owner, weight, count, records, parent)
-    return weight[:kept], [records[k, : count[k]] for k in range(kept)], parent[:kept]
+    share = np.full((len(weight), len(weight)), np.nan)
+    kept = backends.kernels("hypotheses").forget(owner, weight, count, records, share)
+    return weight[:kept], [records[k, : count[k]] for k in range(kept)], share[:kept]
