@@ -10,11 +10,12 @@ def require(module: str, extra: str) -> Any:
     Raises
     ------
     ImportError
-        If it is not installed; the message names the extra of the distribution that brings it.
+        If it is not installed or cannot be loaded; the message names the extra of the distribution that brings it.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(
-            f"this needs {module.partition('.')[0]}, which is not installed: pip install 'walkout-fusion[{extra}]'"
-        ) from error
+        package = module.partition(".")[0]
+        missing = isinstance(error, ModuleNotFoundError) and error.name == package
+        problem = "is not installed" if missing else f"cannot be loaded ({error})"
+        raise ImportError(f"this needs {package}, which {problem}: pip install 'walkout-fusion[{extra}]'") from error

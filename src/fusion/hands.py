@@ -23,11 +23,21 @@ class Hands:
         self._frames: list[tuple[tuple[str, ...], NDArray[np.float64]]] = []
 
     def record(self, targets: Targets) -> None:
-        """Add one frame."""
+        """Add one frame.
+
+        Raises
+        ------
+        ValueError
+            If it is older than the last one.
+        """
+        if self._time_ns and targets.time_ns < self._time_ns[-1]:
+            raise ValueError(f"targets must come in order of time; got {targets.time_ns} after {self._time_ns[-1]}")
         wrist, elbow = targets.joints_m[:, _WRISTS], targets.joints_m[:, _ELBOWS]
-        forearm = np.nan_to_num(wrist - elbow, nan=0.0, posinf=0.0, neginf=0.0)
+        with np.errstate(over="ignore", invalid="ignore"):  # joints may be infinite; a hand that is so was not seen
+            forearm = wrist - elbow
+            grip = wrist + GRIP * np.where(np.isfinite(forearm).all(axis=-1, keepdims=True), forearm, 0.0)
         self._time_ns.append(targets.time_ns)
-        self._frames.append((targets.shoppers, wrist + GRIP * forearm))
+        self._frames.append((targets.shoppers, np.where(np.isfinite(grip).all(axis=-1, keepdims=True), grip, np.nan)))
 
     def between(self, start_ns: int, end_ns: int) -> tuple[list[str], NDArray[np.float64]]:
         """Return the shoppers seen in a span of time and their hands, (T, S, 2, 3) metres, NaN where not seen."""
@@ -37,7 +47,7 @@ class Hands:
         for t, (names, xyz) in enumerate(frames):
             if names:
                 hands[t, [shoppers.index(s) for s in names]] = xyz
-        return shoppers, np.where(np.isfinite(hands), hands, np.nan)
+        return shoppers, hands
 
     def forget(self, before_ns: int) -> None:
         """Drop the frames before a time."""

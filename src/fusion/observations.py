@@ -72,7 +72,7 @@ class Targets:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "time_ns", validation.time_ns("time_ns", self.time_ns))
-        set_(self, "shoppers", tuple(validation.identifier("shopper", s) for s in self.shoppers))
+        set_(self, "shoppers", validation.identifiers("shoppers", self.shoppers))
         validation.unique("shoppers of one instant", self.shoppers)
         n, j = len(self.shoppers), len(JOINTS)
         set_(self, "joints_m", validation.array("joints_m", self.joints_m, np.float64, (n, j, 3)))
@@ -135,10 +135,10 @@ class ItemScores:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "time_ns", validation.time_ns("time_ns", self.time_ns))
-        set_(self, "products", tuple(validation.identifier("product", p) for p in self.products))
+        set_(self, "products", validation.identifiers("products", self.products))
         validation.unique("products", self.products)
         p = validation.array("probabilities", self.probabilities, np.float64, (len(self.products),), finite=True)
-        if (p < 0).any() or p.sum() > 1 + 1e-9:
+        if not ((p >= 0) & (p <= 1)).all() or p.sum() > 1 + 1e-9:
             raise ValueError(f"probabilities must not be negative and sum to at most 1; got {p.tolist()}")
         set_(self, "probabilities", p)
         if (self.shopper is None) == (self.place_m is None):
@@ -161,7 +161,7 @@ class TagReads:
     def __post_init__(self) -> None:
         object.__setattr__(self, "time_ns", validation.time_ns("time_ns", self.time_ns))
         validation.identifier("antenna", self.antenna)
-        object.__setattr__(self, "tags", tuple(validation.identifier("tag", t) for t in self.tags))
+        object.__setattr__(self, "tags", validation.identifiers("tags", self.tags))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class GateEvent:
     def __post_init__(self) -> None:
         object.__setattr__(self, "time_ns", validation.time_ns("time_ns", self.time_ns))
         validation.identifier("shopper", self.shopper)
-        if self.kind not in ("enter", "exit"):
+        if not isinstance(self.kind, str) or self.kind not in ("enter", "exit"):
             raise ValueError(f"kind must be 'enter' or 'exit'; got {self.kind!r}")
 
 

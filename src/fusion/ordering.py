@@ -1,28 +1,47 @@
 """Event time: a buffer that puts observations in order behind a watermark."""
 
 import heapq
+from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
+from numpy.typing import NDArray
+
+from fusion import validation
 from fusion.observations import GateEvent, ItemScores, Keypoints, Observation, ScalePacket, TagReads, Targets
 
-Key = tuple[int, int, str]
-
-# At one instant: who is here, what is seen, what the shelves say, who is gone.
-_RANK = {GateEvent: 0, Targets: 1, Keypoints: 2, ItemScores: 3, TagReads: 4, ScalePacket: 5}
+Key = tuple[int, int, tuple[str, ...], bytes]
 
 
 def order_key(observation: Observation) -> Key:
-    """Return (time, rank, source): the order of observations, and what makes one a duplicate of another."""
+    """Return (time, rank, names, numbers): the order of observations; equal only where everything told is equal.
+
+    The rank orders one instant: who came, what is seen, what the shelves say, who is gone.
+
+    Raises
+    ------
+    TypeError
+        If `observation` is none.
+    """
     match observation:
-        case ScalePacket(fixture=source) | Keypoints(camera=source) | TagReads(antenna=source):
-            pass
-        case Targets(shoppers=shoppers):
-            source = "\n".join(shoppers)
-        case GateEvent(shopper=shopper, kind=kind):
-            return observation.time_ns, 0 if kind == "enter" else 6, shopper
-        case ItemScores(shopper=shopper, place_m=place):
-            source = shopper if shopper is not None else str(place)
-    return observation.time_ns, _RANK[type(observation)], source
+        case GateEvent(time_ns=time_ns, shopper=shopper, kind=kind):
+            return time_ns, 0 if kind == "enter" else 6, (shopper,), b""
+        case Targets(time_ns=time_ns, shoppers=shoppers, joints_m=joints_m, scores=scores):
+            return time_ns, 1, shoppers, _bytes(joints_m, scores)
+        case Keypoints(time_ns=time_ns, camera=camera, px=px, sigma_px=sigma_px):
+            return time_ns, 2, (camera,), _bytes(px, sigma_px)
+        case ItemScores(time_ns=time_ns, products=products, probabilities=p, shopper=shopper, place_m=place_m):
+            return time_ns, 3, (shopper or "", *products), _bytes(p, p[:0] if place_m is None else place_m)
+        case TagReads(time_ns=time_ns, antenna=antenna, tags=tags):
+            return time_ns, 4, (antenna, *tags), b""
+        case ScalePacket(fixture=fixture, sample_ns=sample_ns, grams=grams):
+            # Big-endian: of two packets that end together, the one that began first comes first.
+            return observation.time_ns, 5, (fixture,), _bytes(sample_ns.astype(">i8"), grams)
+    raise TypeError(f"observation must be of a type in fusion.observations; got {type(observation).__name__}")
+
+
+def _bytes(*arrays: NDArray[Any]) -> bytes:
+    return b"".join(a.tobytes() for a in arrays)
 
 
 class ReorderBuffer:
@@ -31,42 +50,58 @@ class ReorderBuffer:
     Parameters
     ----------
     lateness_ns : int
-        How far the watermark trails.
+        How far the watermark trails: an observation older than the newest by no more than this is in time.
 
     Attributes
     ----------
     late, duplicates : int
-        Observations refused because the watermark had passed them, or because they came twice.
+        Observations refused because the watermark had passed them, or because the very same had come before. A
+        duplicate that is older than the newest by more than twice the lateness counts as late.
     """
 
     def __init__(self, lateness_ns: int) -> None:
-        self._lateness_ns = lateness_ns
-        self._newest_ns = -1
+        self._lateness_ns = validation.time_ns("lateness_ns", lateness_ns)
+        self._watermark_ns = 0
         self._heap: list[tuple[Key, Observation]] = []
-        self._waiting: set[Key] = set()
+        self._seen: set[Key] = set()
+        self._passed: deque[Key] = deque()
         self.late = 0
         self.duplicates = 0
 
+    def __len__(self) -> int:
+        """Count the observations that wait."""
+        return len(self._heap)
+
     @property
     def watermark_ns(self) -> int:
-        """Observations up to this time are complete; later arrivals from before it are late."""
-        return self._newest_ns - self._lateness_ns
+        """Observations before this time are complete; later arrivals from before it are late."""
+        return self._watermark_ns
 
     def put(self, observation: Observation) -> None:
-        """Take an observation in, or count why not."""
+        """Take an observation in, or count why not.
+
+        Raises
+        ------
+        TypeError
+            If it is none.
+        """
         key = order_key(observation)
-        if key in self._waiting:
+        time_ns = key[0]
+        if key in self._seen and time_ns >= self._watermark_ns - self._lateness_ns:
             self.duplicates += 1
-        elif self._newest_ns >= 0 and observation.time_ns <= self.watermark_ns:
+        elif time_ns < self._watermark_ns:
             self.late += 1
         else:
-            self._waiting.add(key)
+            self._seen.add(key)
             heapq.heappush(self._heap, (key, observation))
-            self._newest_ns = max(self._newest_ns, observation.time_ns)
+            self._watermark_ns = max(self._watermark_ns, time_ns - self._lateness_ns)
 
     def ready(self, *, everything: bool = False) -> Iterator[Observation]:
-        """Yield what the watermark has passed, in order; or all that is left."""
-        while self._heap and (everything or self._heap[0][0][0] <= self.watermark_ns):
+        """Yield what the watermark has passed, in order; or all that is left, which takes the watermark along."""
+        while self._heap and (everything or self._heap[0][0][0] < self._watermark_ns):
             key, observation = heapq.heappop(self._heap)
-            self._waiting.discard(key)
+            self._watermark_ns = max(self._watermark_ns, key[0] + 1)
+            self._passed.append(key)
             yield observation
+        while self._passed and self._passed[0][0] < self._watermark_ns - self._lateness_ns:
+            self._seen.discard(self._passed.popleft())

@@ -1,5 +1,6 @@
 """What comes out: interactions, carts, receipts with confidence and evidence, and the outcome document."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -109,7 +110,8 @@ def cart(
     baskets : sequence of (dict, float)
         Possible contents (product to quantity) with their probabilities; see `Associator.baskets`.
     interactions : sequence of Interaction
-        The evidence: those whose most probable cause is this shopper with a line's product are named by the line.
+        The evidence: a line names those that this shopper with this product probably caused; where there is none,
+        all that he may have caused.
     final : bool
         Nothing open can change it any more.
     review_below : float
@@ -124,13 +126,16 @@ def cart(
         quantity = max(by_quantity, key=lambda q: by_quantity[q])
         if quantity:
             sure = min(by_quantity[quantity], 1.0)
-            evidence = tuple(i.id for i in interactions if _did(i, shopper, product))
+            caused = [(i.id, _probability(i, shopper, product)) for i in interactions]
+            least = 0.5 if any(p >= 0.5 for _, p in caused) else 0.0
+            evidence = tuple(i for i, p in caused if p > 0 and p >= least)
             name = store.product_by_id[product].name
             lines.append(ReceiptLine(product, name, quantity, sure, sure < review_below, evidence))
     told = {line.product: line.quantity for line in lines}
-    confidence = min(sum(p for basket, p in baskets if basket == told), 1.0)
+    confidence = min(math.fsum(p for basket, p in baskets if basket == told), 1.0)
     return Receipt(shopper, final, confidence, confidence < review_below, tuple(lines))
 
 
-def _did(interaction: Interaction, shopper: str, product: str) -> bool:
-    return any(c.shopper == shopper and c.product == product and c.probability >= 0.5 for c in interaction.candidates)
+def _probability(interaction: Interaction, shopper: str, product: str) -> float:
+    """Return the probability that this shopper moved this product, in whatever quantity."""
+    return sum(c.probability for c in interaction.candidates if (c.shopper, c.product) == (shopper, product))

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fusion import validation
+
 Units = Counter[tuple[str, str]]
 """(shopper, product) to quantity."""
 
@@ -42,7 +44,11 @@ def units(document: Mapping[str, Any]) -> Units:
                 lines = [(line["product"], line["quantity"]) for line in receipt["lines"]]
                 shopper = receipt["shopper"]
             for product, quantity in lines:
-                counted[shopper, product] += quantity
+                if isinstance(quantity, bool) or not isinstance(quantity, int) or quantity < 0:
+                    raise TypeError(f"quantity must be an integer of at least 0; got {quantity!r}")
+                unit = validation.identifier("shopper", shopper), validation.identifier("product", product)
+                if quantity:
+                    counted[unit] += quantity
     except (KeyError, TypeError) as error:
         raise ValueError(f"the document has no receipts that can be counted: {error!r}") from error
     return counted

@@ -71,8 +71,12 @@ class Product:
     price: float = np.nan
 
     def __post_init__(self) -> None:
+        set_ = object.__setattr__
         validation.identifier("product id", self.id)
-        if np.isinf(self.mass_g) or self.mass_g <= 0:
+        validation.instance(f"name of product {self.id!r}", self.name, str)
+        set_(self, "mass_g", validation.number_or_nan(f"mass_g of product {self.id!r}", self.mass_g))
+        set_(self, "price", validation.number_or_nan(f"price of product {self.id!r}", self.price))
+        if self.mass_g <= 0:
             raise ValueError(f"mass_g of product {self.id!r} must be positive, or NaN where unknown; got {self.mass_g}")
 
 
@@ -96,7 +100,9 @@ class Plate:
 
     def __post_init__(self) -> None:
         validation.identifier("plate id", self.id)
-        validation.number(f"capacity_g of plate {self.id!r}", self.capacity_g, above=0)
+        validation.instance(f"box of plate {self.id!r}", self.box, Box)
+        capacity_g = validation.number(f"capacity_g of plate {self.id!r}", self.capacity_g, above=0)
+        object.__setattr__(self, "capacity_g", capacity_g)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,8 @@ class Shelf:
 
     def __post_init__(self) -> None:
         validation.identifier("shelf id", self.id)
+        plates = validation.instances(f"plates of shelf {self.id!r}", self.plates, Plate)
+        object.__setattr__(self, "plates", plates)
         if not self.plates:
             raise ValueError(f"plates of shelf {self.id!r} must not be empty")
 
@@ -121,6 +129,8 @@ class Fixture:
 
     def __post_init__(self) -> None:
         validation.identifier("fixture id", self.id)
+        shelves = validation.instances(f"shelves of fixture {self.id!r}", self.shelves, Shelf)
+        object.__setattr__(self, "shelves", shelves)
         if not self.shelves:
             raise ValueError(f"shelves of fixture {self.id!r} must not be empty")
 
@@ -140,6 +150,9 @@ class Facing:
 
     def __post_init__(self) -> None:
         validation.identifier("product of a facing", self.product)
+        validation.instance(f"box of the facing of {self.product!r}", self.box, Box)
+        plates = validation.identifiers(f"plates of the facing of {self.product!r}", self.plates)
+        object.__setattr__(self, "plates", plates)
         if not self.plates:
             raise ValueError(f"plates of the facing of {self.product!r} must not be empty")
         validation.unique(f"plates of the facing of {self.product!r}", self.plates)
@@ -160,7 +173,7 @@ class Camera:
     distortion : (D,) float64
         ``k1, k2, p1, p2[, k3[, k4, k5, k6]]``; D is 0, 4, 5 or 8.
     size_px : (int, int)
-        Width and height of the image.
+        Width and height of the image; (0, 0) where unknown.
     """
 
     id: str
@@ -185,6 +198,10 @@ class Camera:
             "distortion",
             validation.array("distortion", self.distortion, np.float64, (None,), finite=True),
         )
+        size_px = validation.array("size_px", self.size_px, np.int64, (2,))
+        if (size_px < 0).any():
+            raise ValueError(f"size_px must not be negative; got {size_px.tolist()}")
+        set_(self, "size_px", tuple(size_px.tolist()))
         if len(self.distortion) not in (0, 4, 5, 8):
             raise ValueError(f"distortion must have 0, 4, 5 or 8 coefficients; got {len(self.distortion)}")
         if self.matrix[0, 0] <= 0 or self.matrix[1, 1] <= 0 or not np.array_equal(self.matrix[2], [0, 0, 1]):
@@ -197,6 +214,8 @@ class Store:
 
     Raises
     ------
+    TypeError
+        If an argument is no sequence of the right type.
     ValueError
         If identifiers come twice, or a facing names an unknown product or plate.
     """
@@ -207,6 +226,9 @@ class Store:
     cameras: tuple[Camera, ...] = ()
 
     def __post_init__(self) -> None:
+        kinds = {"fixtures": Fixture, "products": Product, "planogram": Facing, "cameras": Camera}
+        for name, kind in kinds.items():
+            object.__setattr__(self, name, validation.instances(name, getattr(self, name), kind))
         validation.unique("fixture ids", (f.id for f in self.fixtures))
         validation.unique("shelf ids", (s.id for f in self.fixtures for s in f.shelves))
         validation.unique("plate ids", (p.id for f in self.fixtures for p in f.plates))
@@ -298,10 +320,8 @@ class Store:
                 products=tuple(
                     Product(p["id"], p["name"], _or_nan(p["mass_g"]), _or_nan(p["price"])) for p in document["products"]
                 ),
-                planogram=tuple(
-                    Facing(f["product"], tuple(f["plates"]), Box(**f["box"])) for f in document["planogram"]
-                ),
-                cameras=tuple(Camera(**{**c, "size_px": tuple(c["size_px"])}) for c in document["cameras"]),
+                planogram=tuple(Facing(f["product"], f["plates"], Box(**f["box"])) for f in document["planogram"]),
+                cameras=tuple(Camera(**c) for c in document["cameras"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"store document is incomplete or malformed: {error!r}") from error
@@ -320,4 +340,4 @@ def _or_none(value: float) -> float | None:
 
 
 def _or_nan(value: float | None) -> float:
-    return np.nan if value is None else float(value)
+    return np.nan if value is None else value

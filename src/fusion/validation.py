@@ -1,10 +1,12 @@
 """Checks of arguments: every message names the argument, what was expected and what came."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+_T = TypeVar("_T")
 
 
 def array(
@@ -20,14 +22,15 @@ def array(
     Raises
     ------
     TypeError
-        If `value` cannot be converted.
+        If the elements are no numbers (booleans, text and objects are none), or would be truncated.
     ValueError
-        If the shape differs, or `finite` is asked for and NaN or infinity is found.
+        If the shape differs, an integer does not fit, or `finite` is asked for and NaN or infinity is found.
     """
     try:
         raw = np.asarray(value)
-        if np.issubdtype(dtype, np.integer) and raw.size and raw.dtype.kind not in "iu":
-            raise TypeError(f"{raw.dtype} would be truncated")
+        kinds = "iu" if np.issubdtype(dtype, np.integer) else "iuf"
+        if raw.size and raw.dtype.kind not in kinds:
+            raise TypeError(f"its elements are {raw.dtype}")
         with np.errstate(over="ignore", invalid="ignore"):  # overflow becomes inf, which the caller may refuse
             result = np.array(raw, dtype=dtype, order="C")
     except (TypeError, ValueError, OverflowError) as error:
@@ -38,6 +41,8 @@ def array(
     if not matches:
         expected = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
         raise ValueError(f"{name} must have shape {expected}; got {result.shape}")
+    if kinds == "iu" and not np.array_equal(result, raw):
+        raise ValueError(f"{name} must fit {np.dtype(dtype).name}; got values from {raw.min()} to {raw.max()}")
     if finite and not np.isfinite(result).all():
         raise ValueError(f"{name} must be finite; got NaN or infinity")
     result.flags.writeable = False
@@ -58,7 +63,10 @@ def number(
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a number; got {type(value).__name__}")
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:
+        result = np.inf
     if not np.isfinite(result):
         raise ValueError(f"{name} must be finite; got {result}")
     if result <= above:
@@ -66,6 +74,61 @@ def number(
     if not at_least <= result <= at_most:
         raise ValueError(f"{name} must lie in [{at_least}, {at_most}]; got {result}")
     return result
+
+
+def number_or_nan(name: str, value: float) -> float:
+    """Return `value` as a float that is finite, or NaN where unknown.
+
+    Raises
+    ------
+    TypeError
+        If `value` is no number.
+    ValueError
+        If it is infinite.
+    """
+    return float(value) if isinstance(value, (float, np.floating)) and np.isnan(value) else number(name, value)
+
+
+def instances(name: str, value: Any, kind: type[_T]) -> tuple[_T, ...]:
+    """Return a sequence of objects of one type as a tuple.
+
+    Raises
+    ------
+    TypeError
+        If `value` is no sequence (text is none here), or holds something else.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(f"{name} must be a sequence of {kind.__name__}; got {type(value).__name__}")
+    for element in value:
+        if not isinstance(element, kind):
+            raise TypeError(f"{name} must hold {kind.__name__} objects; got {type(element).__name__}")
+    return tuple(value)
+
+
+def instance(name: str, value: Any, kind: type[_T]) -> _T:
+    """Return `value` if it is of the type.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}; got {type(value).__name__}")
+    return value
+
+
+def identifiers(name: str, value: Any) -> tuple[str, ...]:
+    """Return a sequence of non-empty strings as a tuple.
+
+    Raises
+    ------
+    TypeError
+        If `value` is no sequence (one string is none here), or holds something else.
+    ValueError
+        If a string is empty.
+    """
+    return tuple(identifier(name, element) for element in instances(name, value, str))
 
 
 def identifier(name: str, value: str) -> str:
@@ -138,10 +201,13 @@ def rotation(name: str, value: ArrayLike) -> NDArray[np.float64]:
 
     Raises
     ------
+    TypeError
+        If its elements are no numbers.
     ValueError
         If it is not orthonormal to 1e-6, or mirrors.
     """
     result = array(name, value, np.float64, (3, 3), finite=True)
-    if np.abs(result @ result.T - np.eye(3)).max() > 1e-6 or np.linalg.det(result) < 0:
+    orthonormal = np.abs(result).max() < 2 and np.abs(result @ result.T - np.eye(3)).max() <= 1e-6
+    if not orthonormal or np.linalg.det(result) < 0:
         raise ValueError(f"{name} must be a rotation matrix; got {result.tolist()}")
     return result
