@@ -43,8 +43,8 @@ cdef extern from "hypotheses.hpp" namespace "fusion" nogil:
         Record *trial
 
     size_t c_update "fusion::update"(const Hypotheses &, const double *, const Explanations &, const Scene &,
-                                     const AssociationSettings &, UpdateRoom, Hypotheses &, int32_t *, int32_t *)
-    size_t c_forget "fusion::forget"(int32_t, Hypotheses &, Record *, int32_t *)
+                                     const AssociationSettings &, UpdateRoom, Hypotheses &, double *, double *)
+    size_t c_forget "fusion::forget"(int32_t, Hypotheses &, Record *, double *)
 
 
 cdef Hypotheses view(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records) noexcept:
@@ -60,8 +60,8 @@ cdef Hypotheses view(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] 
 def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, const double[::1] echo,
            int32_t[:, :, ::1] parts, double[::1] log_score, const int32_t[::1] plates, int32_t main_plate,
            int32_t products, int32_t facings,
-           double[::1] new_weight, int32_t[::1] new_count, int32_t[:, :, ::1] new_records, int32_t[::1] parent,
-           int32_t[::1] choice, s):
+           double[::1] new_weight, int32_t[::1] new_count, int32_t[:, :, ::1] new_records, double[:, ::1] share,
+           double[:, ::1] chosen, s):
     cdef AssociationSettings settings
     settings.returning, settings.misplacing, settings.stray = s.returning, s.misplacing, s.stray
     settings.foreign, settings.negligible = s.foreign, s.negligible
@@ -81,14 +81,14 @@ def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, c
     room.trial = <Record *> &trial[0, 0]
     cdef size_t kept
     with nogil:
-        kept = c_update(old, &echo[0], explanations, scene, settings, room, new, &parent[0], &choice[0])
+        kept = c_update(old, &echo[0], explanations, scene, settings, room, new, &share[0, 0], &chosen[0, 0])
     return kept
 
 
-def forget(int32_t owner, double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, int32_t[::1] parent):
+def forget(int32_t owner, double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, double[:, ::1] share):
     cdef Hypotheses hypotheses = view(weight, count, records)
     cdef int32_t[:, ::1] trial = np.empty((records.shape[1], 3), np.int32)
     cdef size_t kept
     with nogil:
-        kept = c_forget(owner, hypotheses, <Record *> &trial[0, 0], &parent[0])
+        kept = c_forget(owner, hypotheses, <Record *> &trial[0, 0], &share[0, 0])
     return kept

@@ -147,12 +147,18 @@ struct UpdateRoom {
     Record* trial;
 };
 
-/// Extend `in` by the explanations into `out` (capacity out.n); parent and choice tell where each came from. `echo` is
-/// the null's log-likelihood ratio in each hypothesis, for what it knows of earlier events.
-/// Returns how many hypotheses were written.
+/// Divide a row of weights by their sum.
+inline void divide(double* row, std::size_t n, double total) {
+    for (std::size_t i = 0; i < n; ++i) row[i] /= total;
+}
+
+/// Extend `in` by the explanations into `out` (capacity out.n). `share` (out.n, in.n) and `chosen` (out.n,
+/// explanations) tell how much of each new hypothesis came from each old one and by each explanation; rows sum to 1.
+/// `echo` is the null's log-likelihood ratio in each hypothesis, for what it knows of earlier events. Returns how many
+/// hypotheses were written.
 inline std::size_t update(const Hypotheses& in, const double* echo, const Explanations& explanations,
                           const Scene& scene, const AssociationSettings& s, UpdateRoom room, Hypotheses& out,
-                          int32_t* parent, int32_t* choice) {
+                          double* share, double* chosen) {
     const double* score = explanations.log_score;
     for (std::size_t e = 0; e < explanations.n; ++e) room.order[e] = static_cast<int32_t>(e);
     std::sort(room.order, room.order + explanations.n,
@@ -192,20 +198,29 @@ inline std::size_t update(const Hypotheses& in, const double* echo, const Explan
         const Record* from = in.row(static_cast<std::size_t>(b.hypothesis));
         for (int32_t k = 0; k < count; ++k) room.trial[k] = from[k];
         for (const Part& part : explanations.parts[b.explanation]) count = apply(part, room.trial, count, scene);
-        const std::size_t k = merge(room.trial, count, std::exp(b.value - best), out, kept);
-        if (k == kept && kept < out.n) {
-            parent[k] = b.hypothesis;
-            choice[k] = b.explanation;
+        const double linear = std::exp(b.value - best);
+        const std::size_t k = merge(room.trial, count, linear, out, kept);
+        if (k == out.n) continue;
+        double *from_each = share + k * in.n, *by_each = chosen + k * explanations.n;
+        if (k == kept) {
+            std::fill(from_each, from_each + in.n, 0.0);
+            std::fill(by_each, by_each + explanations.n, 0.0);
             ++kept;
         }
+        from_each[b.hypothesis] += linear;
+        by_each[b.explanation] += linear;
+    }
+    for (std::size_t k = 0; k < kept; ++k) {
+        divide(share + k * in.n, in.n, out.weight[k]);
+        divide(chosen + k * explanations.n, explanations.n, out.weight[k]);
     }
     normalise(out.weight, kept);
     return kept;
 }
 
 /// Drop an owner's records from all hypotheses, in place, and merge those that become equal; `trial` has room for
-/// one row. Returns how many are left; parent (n) tells which old one gave most of each.
-inline std::size_t forget(int32_t owner, Hypotheses& hypotheses, Record* trial, int32_t* parent) {
+/// one row. Returns how many are left; `share` (n, n) tells how much of each came from each old one.
+inline std::size_t forget(int32_t owner, Hypotheses& hypotheses, Record* trial, double* share) {
     double best = hypotheses.weight[0];
     for (std::size_t h = 1; h < hypotheses.n; ++h) best = std::fmax(best, hypotheses.weight[h]);
     std::size_t kept = 0;
@@ -214,12 +229,16 @@ inline std::size_t forget(int32_t owner, Hypotheses& hypotheses, Record* trial, 
         for (int32_t i = 0; i < hypotheses.count[h]; ++i) {
             if (hypotheses.row(h)[i].owner != owner) trial[count++] = hypotheses.row(h)[i];
         }
-        const std::size_t k = merge(trial, count, std::exp(hypotheses.weight[h] - best), hypotheses, kept);
+        const double linear = std::exp(hypotheses.weight[h] - best);
+        const std::size_t k = merge(trial, count, linear, hypotheses, kept);
+        double* from_each = share + k * hypotheses.n;
         if (k == kept) {
-            parent[k] = static_cast<int32_t>(h);
+            std::fill(from_each, from_each + hypotheses.n, 0.0);
             ++kept;
         }
+        from_each[h] += linear;
     }
+    for (std::size_t k = 0; k < kept; ++k) divide(share + k * hypotheses.n, hypotheses.n, hypotheses.weight[k]);
     normalise(hypotheses.weight, kept);
     return kept;
 }

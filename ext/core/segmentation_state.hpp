@@ -2,7 +2,7 @@
 //
 // Layout: the sections in the order of State's members without padding, 8-byte aligned, native byte order; 64-bit
 // sections first. The same rows, in the same order, as fusion/reference/segmentation.py.
-// Memory: 116 bytes a plate, 4 bytes a plate and tick of the ring, 200 bytes a plate for pending records and events.
+// Memory: 116 bytes a plate, 4 bytes a plate and tick of the ring, 248 bytes a plate for what is pending.
 #pragma once
 #include <cmath>
 #include <cstddef>

@@ -11,8 +11,8 @@ from fusion import backends, validation
 from fusion.places import Places
 from fusion.store import Store
 
-LARGEST_G, SMALLEST_G = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
-"""Range of what scales report: within it, sums and squares of grams neither overflow nor vanish."""
+LARGEST, SMALLEST = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
+"""Range of what sensors report: within it, sums and squares of grams and metres neither overflow nor vanish."""
 
 
 class AssociationSettings(NamedTuple):
@@ -113,8 +113,8 @@ class Associator:
         self._places = Places(store)
         self._products = [p.id for p in store.products]
         self._mass_g = np.array([p.mass_g for p in store.products], np.float64)
-        for heavy in np.flatnonzero(self._mass_g > LARGEST_G):
-            raise ValueError(f"mass_g of product {self._products[heavy]!r} must be at most {LARGEST_G}")
+        for heavy in np.flatnonzero(self._mass_g > LARGEST):
+            raise ValueError(f"mass_g of product {self._products[heavy]!r} must be at most {LARGEST}")
         self._weight = np.zeros(1)
         self._count = np.zeros(1, np.int32)
         self._records = np.zeros((1, 32, 3), np.int32)
@@ -146,7 +146,7 @@ class Associator:
         shoppers : sequence of str
             S shoppers nearby.
         hands_m : (T, S, H, 3) float64
-            Their hands during the event, metres; NaN or infinite where not seen.
+            Their hands during the event, metres; NaN (or beyond float32) where not seen.
 
         Returns
         -------
@@ -167,8 +167,9 @@ class Associator:
         hands = validation.array("hands_m", hands_m, np.float64, (None, len(shoppers), None, 3))
         if len(index) == 0:
             raise ValueError("plates must not be empty")
-        if not (np.abs(delta) <= LARGEST_G).all() or not ((sigma >= SMALLEST_G) & (sigma <= LARGEST_G)).all():
+        if not (np.abs(delta) <= LARGEST).all() or not ((sigma >= SMALLEST) & (sigma <= LARGEST)).all():
             raise ValueError(f"delta_g and sigma_g must be within float32, sigma_g above 0; got {delta} and {sigma}")
+        hands = np.where(np.abs(hands) <= LARGEST, hands, np.nan)
         owners = np.array([self._owner(s) for s in shoppers], np.int32)
         inside, facings = self._places.touched(index, delta, sigma, self._settings.cross_talk)
         llr = self._likelihood.hand_log_likelihood(hands, *self._places.boxes(index, inside), self._settings)
@@ -193,8 +194,7 @@ class Associator:
         """Causes of an event in the light of everything since, most probable first.
 
         The probabilities need not sum to 1: what is missing is that nothing of the store moved, and an event in which
-        two things moved has two causes. Where two histories leave everybody with the same goods, the likelier speaks
-        for both.
+        two things moved has two causes.
 
         Raises
         ------
@@ -221,10 +221,10 @@ class Associator:
         owner = self._owners.pop(shopper, None)
         if owner is None:
             return
-        parent = np.empty(len(self._weight), np.int32)
-        kept = self._hypotheses.forget(owner, self._weight, self._count, self._records, parent)
+        share = np.empty((len(self._weight), len(self._weight)))
+        kept = self._hypotheses.forget(owner, self._weight, self._count, self._records, share)
         self._weight, self._count, self._records = self._weight[:kept], self._count[:kept], self._records[:kept]
-        self._follow(parent[:kept])
+        self._follow(share[:kept])
 
     def _owner(self, shopper: str) -> int:
         if shopper not in self._owners:
@@ -257,21 +257,21 @@ class Associator:
         k = self._capacity
         weight, count = np.empty(k), np.zeros(k, np.int32)
         records = np.zeros((k, *self._records.shape[1:]), np.int32)
-        parent, choice = np.empty(k, np.int32), np.empty(k, np.int32)
+        share, chosen = np.empty((k, len(self._weight))), np.empty((k, len(score)))
         echo = self._echo(cause, float(score[0]))
         kept = self._hypotheses.update(
             self._weight, self._count, self._records, echo, cause.parts, score, cause.plates, cause.main_plate,
-            len(self._products), max(1, len(self._places.facing_product)), weight, count, records, parent, choice,
+            len(self._products), max(1, len(self._places.facing_product)), weight, count, records, share, chosen,
             self._settings,
         )  # fmt: skip
         self._weight, self._count, self._records = weight[:kept], count[:kept], records[:kept]
-        self._follow(parent[:kept])
-        cause.choice = choice[:kept]
+        self._follow(share[:kept])
+        cause.keep(chosen[:kept])
         self._open.append(cause)
         self._last.update(dict.fromkeys(cause.plates.tolist(), cause))
 
     def _echo(self, cause: "_Cause", null: float) -> NDArray[np.float64]:
-        """Say how much likelier the null becomes in the hypotheses in which the main plate's last event was one too."""
+        """Say how much likelier the null becomes, as far as a hypothesis has the main plate's last event as one too."""
         earlier = self._last.get(cause.main_plate)
         if earlier is None or earlier.settled is not None:
             return np.zeros(len(self._weight))
@@ -280,28 +280,30 @@ class Associator:
         before = np.where(at >= 0, earlier.delta_g[at], 0.0)
         sigma = np.where(at >= 0, earlier.sigma_g[at], 0.0)
         ratio = self._likelihood.log_echo(cause.delta_g, cause.sigma_g, before, sigma, null, self._settings)
-        return np.where(earlier.choice == 0, ratio, 0.0)
+        null_share = np.minimum(earlier.chosen[:, 0], 1.0)
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.logaddexp(np.log1p(-null_share), np.log(null_share) + ratio))
 
     def _settle_old(self) -> None:
         """Fix the causes of all but the last events."""
         while len(self._open) >= self._memory:
             self._open.pop(0).settle(np.exp(self._weight), self._names, self._products)
 
-    def _follow(self, parent: NDArray[np.int32]) -> None:
-        """Let the causes of open events follow their hypotheses' successors."""
+    def _follow(self, share: NDArray[np.float64]) -> None:
+        """Hand the causes of open events on to their hypotheses' successors."""
         for cause in self._open:
-            cause.choice = cause.choice[parent]
+            cause.chosen = share @ cause.chosen
 
 
 @dataclass(slots=True)
 class _Cause:
-    """One event, its explanations, and which of them each hypothesis holds; candidates once settled."""
+    """One event, its explanations, and how probable each is in each hypothesis; candidates once settled."""
 
     plates: NDArray[np.int32]
     delta_g: NDArray[np.float64]
     sigma_g: NDArray[np.float64]
     parts: NDArray[np.int32]
-    choice: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    chosen: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     settled: list[Candidate] | None = None
 
     @property
@@ -309,16 +311,21 @@ class _Cause:
         """The plate that changed most."""
         return int(self.plates[np.abs(self.delta_g).argmax()])
 
+    def keep(self, chosen: NDArray[np.float64]) -> None:
+        """Keep the null, and of the explanations those that some hypothesis holds."""
+        held = np.union1d([0], np.flatnonzero(chosen.any(axis=0)))
+        self.parts, self.chosen = self.parts[held], chosen[:, held]
+
     def settle(self, p: NDArray[np.float64], names: list[str], products: list[str]) -> None:
         """Fix the candidates, and let go of the explanations."""
         self.settled = self.candidates(p, names, products)
-        self.parts, self.choice = self.parts[:0].copy(), self.choice[:0].copy()
+        self.parts, self.chosen = self.parts[:0].copy(), self.chosen[:, :0].copy()
 
     def candidates(self, p: NDArray[np.float64], names: list[str], products: list[str]) -> list[Candidate]:
         if self.settled is not None:
             return self.settled
         probability: dict[tuple[int, int, int], float] = {}
-        for parts, weight in zip(self.parts[self.choice].tolist(), p.tolist(), strict=True):
+        for parts, weight in zip(self.parts.tolist(), (p @ self.chosen).tolist(), strict=True):
             for cause in _causes(parts):
                 probability[cause] = probability.get(cause, 0.0) + weight
         found = [Candidate(names[o], products[i], q, v) for (o, i, q), v in probability.items()]

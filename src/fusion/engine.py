@@ -227,7 +227,7 @@ class Engine:
     def _settle(self) -> None:
         """Close the receipts of shoppers who left before anything that is still open; forget old hands."""
         starts = [event.start_ns for *_, event in self._waiting]
-        starts += [t for scale in self._scales.values() if (t := scale.segmenter.open_since_ns) is not None]
+        starts += [t for scale in self._scales.values() if (t := scale.open_since_ns(self._now_ns)) is not None]
         safe_ns = min([self._now_ns - DETECTION_NS, *starts])
         for shopper in [s for s, left_ns in self._leaving.items() if left_ns < safe_ns]:
             self._close(shopper)
@@ -261,12 +261,19 @@ class _Scale:
         self._last_ns = int(sample_ns[-1])
         return self.segmenter.push(sample_ns, packet.grams)
 
+    def silent(self, now_ns: int) -> bool:
+        """Tell whether nothing has come for so long that the fixture has dropped out."""
+        return now_ns - self._last_ns > SILENCE_NS
+
+    def open_since_ns(self, now_ns: int) -> int | None:
+        """Onset of the earliest event that may still come; a silent fixture holds nobody's receipt back."""
+        return None if self.silent(now_ns) else self.segmenter.open_since_ns
+
     def health(self, now_ns: int) -> list[dict[str, Any]]:
         """Tell each plate's status, noise and samples, JSON-ready."""
         entries = []
-        silent = now_ns - self._last_ns > SILENCE_NS
         for plate, state in zip(self.plates, self.segmenter.health(), strict=True):
-            status = {name for bit, name in FLAGS.items() if state["flags"] & bit} | ({"dropout"} if silent else set())
+            status = {name for bit, name in FLAGS.items() if state["flags"] & bit} | ({"dropout"} if self.silent(now_ns) else set())
             noise_g = float(state["noise_g"])
             entries.append(
                 {

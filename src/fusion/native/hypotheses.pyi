@@ -17,8 +17,8 @@ def update(
     new_weight: NDArray[float64],
     new_count: NDArray[int32],
     new_records: NDArray[int32],
-    parent: NDArray[int32],
-    choice: NDArray[int32],
+    share: NDArray[float64],
+    chosen: NDArray[float64],
     s: Any,
 ) -> int: ...
 def forget(
@@ -26,5 +26,5 @@ def forget(
     weight: NDArray[float64],
     count: NDArray[int32],
     records: NDArray[int32],
-    parent: NDArray[int32],
+    share: NDArray[float64],
 ) -> int: ...

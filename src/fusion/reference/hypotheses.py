@@ -111,7 +111,7 @@ def normalise(weight: Any, kept: int) -> None:
 
 def update(
     weight: Any, count: Any, records: Any, echo: Any, parts: Any, log_score: Any, plates: Any, main_plate: int,
-    products: int, facings: int, new_weight: Any, new_count: Any, new_records: Any, parent: Any, choice: Any, s: Any,
+    products: int, facings: int, new_weight: Any, new_count: Any, new_records: Any, share: Any, chosen: Any, s: Any,
 ) -> int:  # fmt: skip
     """Extend every hypothesis by every explanation; keep the K best states, equal ones merged.
 
@@ -130,8 +130,9 @@ def update(
     new_weight, new_count, new_records : (K,), (K,), (K, R, 3)
         Written: the new hypotheses in order of what gave most of each, weights normalised. R must leave room for 4
         more records.
-    parent, choice : (K,) int32
-        Written: hypothesis and explanation that gave most of each new one.
+    share, chosen : (K, H), (K, E) float64
+        Written: how much of each new hypothesis came from each old one, and how much by each explanation; rows sum
+        to 1.
     s : AssociationSettings
 
     Returns
@@ -170,18 +171,26 @@ def update(
         c = count[h]
         for part in parts[e]:
             c = apply(part, trial, c, plates, main_plate)
-        k = merge(trial, c, exp(value[i] - best), new_weight, new_count, new_records, kept)
-        if k == kept and kept < len(new_weight):
-            parent[k], choice[k] = h, e
+        linear = exp(value[i] - best)
+        k = merge(trial, c, linear, new_weight, new_count, new_records, kept)
+        if k == len(new_weight):
+            continue
+        if k == kept:
+            share[k], chosen[k] = 0.0, 0.0
             kept += 1
+        share[k, h] += linear
+        chosen[k, e] += linear
+    for k in range(kept):
+        share[k] /= new_weight[k]
+        chosen[k] /= new_weight[k]
     normalise(new_weight, kept)
     return kept
 
 
-def forget(owner: int, weight: Any, count: Any, records: Any, parent: Any) -> int:
+def forget(owner: int, weight: Any, count: Any, records: Any, share: Any) -> int:
     """Drop an owner's records from all hypotheses, in place, and merge those that become equal.
 
-    Returns how many hypotheses are left; ``parent`` (H,) int32 receives which of the old ones gave most of each.
+    Returns how many hypotheses are left; `share` (H, H) float64 receives how much of each came from each old one.
     """
     kept = 0
     best = weight.max()
@@ -192,9 +201,13 @@ def forget(owner: int, weight: Any, count: Any, records: Any, parent: Any) -> in
             if trial[i, 0] != owner:
                 trial[c] = trial[i]
                 c += 1
-        k = merge(trial, c, exp(weight[h] - best), weight, count, records, kept)
+        linear = exp(weight[h] - best)
+        k = merge(trial, c, linear, weight, count, records, kept)
         if k == kept:
-            parent[k] = h
+            share[k] = 0.0
             kept += 1
+        share[k, h] += linear
+    for k in range(kept):
+        share[k] /= weight[k]
     normalise(weight, kept)
     return kept
