@@ -125,18 +125,25 @@ class TestNumber:
         assert validation.number_or_nan("x", 2) == 2.0
 
     @pytest.mark.parametrize(
-        ("value", "error"), [(np.inf, ValueError), (None, TypeError), ("nan", TypeError), (True, TypeError)]
+        ("value", "error"),
+        [(np.inf, ValueError), (10**400, ValueError), (None, TypeError), ("nan", TypeError), (True, TypeError)],
     )
     def test_number_or_nan_refuses(self, value: Any, error: type[Exception]) -> None:
         with pytest.raises(error, match="x must be"):
             validation.number_or_nan("x", value)
 
+    def test_positive_or_nan(self) -> None:
+        assert np.isnan(validation.number_or_nan("x", np.nan, positive=True))
+        for value in (0.0, -1.0, np.inf):
+            with pytest.raises(ValueError, match=f"x must be positive, or NaN where unknown; got {value}"):
+                validation.number_or_nan("x", value, positive=True)
+
 
 class TestNames:
     def test_good(self) -> None:
         assert validation.identifier("id", "1/5/11") == "1/5/11"
-        assert validation.identifiers("ids", ["a", "b"]) == ("a", "b")
-        assert validation.identifiers("ids", ()) == ()
+        assert validation.instances("ids", ["a", "b"], str) == ("a", "b")
+        assert validation.instances("ids", (), str) == ()
 
     @pytest.mark.parametrize("value", [1, None, b"a", ["a"], 1.5])
     def test_type(self, value: Any) -> None:
@@ -146,19 +153,17 @@ class TestNames:
     def test_empty(self) -> None:
         with pytest.raises(ValueError, match="id must not be empty"):
             validation.identifier("id", "")
-        with pytest.raises(ValueError, match="ids must not be empty"):
-            validation.identifiers("ids", ["a", ""])
 
     @pytest.mark.parametrize("value", ["abc", {"a": 1}, {"a"}, None, 3, np.array(["a"])])
     def test_no_sequence(self, value: Any) -> None:
         """A single string is a sequence of letters, and nobody means that."""
         with pytest.raises(TypeError, match=f"ids must be a sequence of str; got {type(value).__name__}"):
-            validation.identifiers("ids", value)
+            validation.instances("ids", value, str)
 
     @pytest.mark.parametrize("value", [["a", 1], [None], [["a"]]])
     def test_elements(self, value: Any) -> None:
         with pytest.raises(TypeError, match="ids must hold str objects; got"):
-            validation.identifiers("ids", value)
+            validation.instances("ids", value, str)
 
     def test_unique(self) -> None:
         validation.unique("ids", [])

@@ -72,7 +72,7 @@ class Targets:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "time_ns", validation.time_ns("time_ns", self.time_ns))
-        set_(self, "shoppers", validation.identifiers("shoppers", self.shoppers))
+        set_(self, "shoppers", _names("shopper", self.shoppers))
         validation.unique("shoppers of one instant", self.shoppers)
         n, j = len(self.shoppers), len(JOINTS)
         set_(self, "joints_m", validation.array("joints_m", self.joints_m, np.float64, (n, j, 3)))
@@ -135,7 +135,7 @@ class ItemScores:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "time_ns", validation.time_ns("time_ns", self.time_ns))
-        set_(self, "products", validation.identifiers("products", self.products))
+        set_(self, "products", _names("product", self.products))
         validation.unique("products", self.products)
         p = validation.array("probabilities", self.probabilities, np.float64, (len(self.products),), finite=True)
         if not ((p >= 0) & (p <= 1)).all() or p.sum() > 1 + 1e-9:
@@ -161,7 +161,7 @@ class TagReads:
     def __post_init__(self) -> None:
         object.__setattr__(self, "time_ns", validation.time_ns("time_ns", self.time_ns))
         validation.identifier("antenna", self.antenna)
-        object.__setattr__(self, "tags", validation.identifiers("tags", self.tags))
+        object.__setattr__(self, "tags", _names("tag", self.tags))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +181,7 @@ class GateEvent:
 
 Observation = ScalePacket | Targets | Keypoints | ItemScores | TagReads | GateEvent
 """Any of the batches above."""
+
+
+def _names(kind: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(validation.identifier(kind, value) for value in validation.instances(f"{kind}s", values, str))

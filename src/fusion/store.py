@@ -74,10 +74,8 @@ class Product:
         set_ = object.__setattr__
         validation.identifier("product id", self.id)
         validation.instance(f"name of product {self.id!r}", self.name, str)
-        set_(self, "mass_g", validation.number_or_nan(f"mass_g of product {self.id!r}", self.mass_g))
+        set_(self, "mass_g", validation.number_or_nan(f"mass_g of product {self.id!r}", self.mass_g, positive=True))
         set_(self, "price", validation.number_or_nan(f"price of product {self.id!r}", self.price))
-        if self.mass_g <= 0:
-            raise ValueError(f"mass_g of product {self.id!r} must be positive, or NaN where unknown; got {self.mass_g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +149,7 @@ class Facing:
     def __post_init__(self) -> None:
         validation.identifier("product of a facing", self.product)
         validation.instance(f"box of the facing of {self.product!r}", self.box, Box)
-        plates = validation.identifiers(f"plates of the facing of {self.product!r}", self.plates)
+        plates = validation.instances(f"plates of the facing of {self.product!r}", self.plates, str)
         object.__setattr__(self, "plates", plates)
         if not self.plates:
             raise ValueError(f"plates of the facing of {self.product!r} must not be empty")

@@ -61,12 +61,7 @@ def number(
     ValueError
         If it is not finite or out of bounds.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a number; got {type(value).__name__}")
-    try:
-        result = float(value)
-    except OverflowError:
-        result = np.inf
+    result = _float(name, value)
     if not np.isfinite(result):
         raise ValueError(f"{name} must be finite; got {result}")
     if result <= above:
@@ -76,17 +71,29 @@ def number(
     return result
 
 
-def number_or_nan(name: str, value: float) -> float:
-    """Return `value` as a float that is finite, or NaN where unknown.
+def number_or_nan(name: str, value: float, *, positive: bool = False) -> float:
+    """Return `value` as a float that is finite, and positive if asked for, or NaN where unknown.
 
     Raises
     ------
     TypeError
         If `value` is no number.
     ValueError
-        If it is infinite.
+        If it is infinite, or not positive.
     """
-    return float(value) if isinstance(value, (float, np.floating)) and np.isnan(value) else number(name, value)
+    result = _float(name, value)
+    if np.isinf(result) or (positive and result <= 0):
+        raise ValueError(f"{name} must be {'positive' if positive else 'finite'}, or NaN where unknown; got {result}")
+    return result
+
+
+def _float(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number; got {type(value).__name__}")
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf
 
 
 def instances(name: str, value: Any, kind: type[_T]) -> tuple[_T, ...]:
@@ -116,19 +123,6 @@ def instance(name: str, value: Any, kind: type[_T]) -> _T:
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be a {kind.__name__}; got {type(value).__name__}")
     return value
-
-
-def identifiers(name: str, value: Any) -> tuple[str, ...]:
-    """Return a sequence of non-empty strings as a tuple.
-
-    Raises
-    ------
-    TypeError
-        If `value` is no sequence (one string is none here), or holds something else.
-    ValueError
-        If a string is empty.
-    """
-    return tuple(identifier(name, element) for element in instances(name, value, str))
 
 
 def identifier(name: str, value: str) -> str:
