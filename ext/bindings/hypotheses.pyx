@@ -2,7 +2,7 @@
 """Binding of ext/core/hypotheses.hpp; the arguments are those of fusion.reference.hypotheses."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint64_t
 
 import numpy as np
 
@@ -41,10 +41,11 @@ cdef extern from "hypotheses.hpp" namespace "fusion" nogil:
         int32_t *order
         Branch *branches
         Record *trial
+        uint64_t *prints
 
     size_t c_update "fusion::update"(const Hypotheses &, const double *, const Explanations &, const Scene &,
                                      const AssociationSettings &, UpdateRoom, Hypotheses &, double *, double *)
-    size_t c_forget "fusion::forget"(int32_t, Hypotheses &, Record *, double *)
+    size_t c_forget "fusion::forget"(int32_t, Hypotheses &, Record *, uint64_t *, double *)
 
 
 cdef Hypotheses view(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records) noexcept:
@@ -76,9 +77,10 @@ def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, c
     cdef int32_t[::1] order = np.empty(parts.shape[0], np.int32)
     cdef double[:, ::1] branches = np.empty((weight.shape[0] * (parts.shape[0] + 1), 2))
     cdef int32_t[:, ::1] trial = np.empty((records.shape[1], 3), np.int32)
+    cdef uint64_t[::1] prints = np.empty(new_weight.shape[0], np.uint64)
     cdef UpdateRoom room
     room.order, room.branches = &order[0], <Branch *> &branches[0, 0]
-    room.trial = <Record *> &trial[0, 0]
+    room.trial, room.prints = <Record *> &trial[0, 0], &prints[0]
     cdef size_t kept
     with nogil:
         kept = c_update(old, &echo[0], explanations, scene, settings, room, new, &share[0, 0], &chosen[0, 0])
@@ -88,7 +90,8 @@ def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, c
 def forget(int32_t owner, double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, double[:, ::1] share):
     cdef Hypotheses hypotheses = view(weight, count, records)
     cdef int32_t[:, ::1] trial = np.empty((records.shape[1], 3), np.int32)
+    cdef uint64_t[::1] prints = np.empty(weight.shape[0], np.uint64)
     cdef size_t kept
     with nogil:
-        kept = c_forget(owner, hypotheses, <Record *> &trial[0, 0], &share[0, 0])
+        kept = c_forget(owner, hypotheses, <Record *> &trial[0, 0], &prints[0], &share[0, 0])
     return kept

@@ -105,7 +105,8 @@ inline void hand_log_likelihood(const double* hands, std::size_t frames, std::si
                     if (!std::isfinite(x[0] + x[1] + x[2])) continue;
                     double d2 = std::numeric_limits<double>::infinity();
                     for (int32_t k = boxes.place_start[b]; k < boxes.place_start[b + 1]; ++k) {
-                        d2 = std::fmin(d2, box_distance2(x, boxes.center[k], boxes.axes[k], boxes.half[k]));
+                        const double box2 = box_distance2(x, boxes.center[k], boxes.axes[k], boxes.half[k]);
+                        d2 = box2 < d2 ? box2 : d2;
                     }
                     ++seen;
                     near += std::exp(-0.5 * d2 / (s.reach_sigma_m * s.reach_sigma_m));

@@ -119,13 +119,29 @@ inline bool same_state(const Record* a, int32_t count_a, const Record* b, int32_
     return true;
 }
 
-/// Add a state to the one of the first `kept` that equals it, or write it behind them if there is room.
-inline std::size_t merge(const Record* trial, int32_t count, double linear_weight, Hypotheses& out, std::size_t kept) {
+/// A number that equal states share and different ones hardly ever (as FNV-1a, a record at a time).
+inline uint64_t fingerprint(const Record* records, int32_t count) {
+    constexpr uint64_t kPrime = 0x9e3779b97f4a7c15;  // odd, its bits even out
+    uint64_t hash = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        const uint64_t key = static_cast<uint64_t>(static_cast<uint32_t>(records[i].owner)) << 32 |
+                             static_cast<uint32_t>(records[i].product);
+        hash = (hash ^ (key * kPrime + static_cast<uint32_t>(records[i].quantity))) * kPrime;
+    }
+    return hash;
+}
+
+/// Add a state to the one of the first `kept` that equals it, or write it behind them if there is room. `prints` (kept)
+/// are their fingerprints: most of the time goes into finding states different.
+inline std::size_t merge(const Record* trial, int32_t count, double linear_weight, Hypotheses& out, uint64_t* prints,
+                         std::size_t kept) {
+    const uint64_t print = fingerprint(trial, count);
     std::size_t k = 0;
-    while (k < kept && !same_state(trial, count, out.row(k), out.count[k])) ++k;
+    while (k < kept && (prints[k] != print || !same_state(trial, count, out.row(k), out.count[k]))) ++k;
     if (k < kept) {
         out.weight[k] += linear_weight;
     } else if (k < out.n) {
+        prints[k] = print;
         out.weight[k] = linear_weight;
         out.count[k] = count;
         for (int32_t i = 0; i < count; ++i) out.row(k)[i] = trial[i];
@@ -140,11 +156,13 @@ inline void normalise(double* weight, std::size_t kept) {
     for (std::size_t k = 0; k < kept; ++k) weight[k] = std::log(weight[k] / total);
 }
 
-/// Caller-owned room: order (explanations), branches (hypotheses * (explanations + 1)), trial (stride).
+/// Caller-owned room: order (explanations), branches (hypotheses * (explanations + 1)), trial (stride), prints (new
+/// hypotheses).
 struct UpdateRoom {
     int32_t* order;
     Branch* branches;
     Record* trial;
+    uint64_t* prints;
 };
 
 /// Divide a row of weights by their sum.
@@ -178,6 +196,7 @@ inline std::size_t update(const Hypotheses& in, const double* echo, const Explan
             for (const Part& part : explanations.parts[e]) {
                 if (part.product >= 0) v += log_feasible(part, in.row(h), in.count[h], scene, s);
             }
+            if (v < best + negligible) continue;
             room.branches[n++] = {v, static_cast<int32_t>(h), e};
             best = std::fmax(best, v);
         }
@@ -199,7 +218,7 @@ inline std::size_t update(const Hypotheses& in, const double* echo, const Explan
         for (int32_t k = 0; k < count; ++k) room.trial[k] = from[k];
         for (const Part& part : explanations.parts[b.explanation]) count = apply(part, room.trial, count, scene);
         const double linear = std::exp(b.value - best);
-        const std::size_t k = merge(room.trial, count, linear, out, kept);
+        const std::size_t k = merge(room.trial, count, linear, out, room.prints, kept);
         if (k == out.n) continue;
         double *from_each = share + k * in.n, *by_each = chosen + k * explanations.n;
         if (k == kept) {
@@ -219,8 +238,8 @@ inline std::size_t update(const Hypotheses& in, const double* echo, const Explan
 }
 
 /// Drop an owner's records from all hypotheses, in place, and merge those that become equal; `trial` has room for
-/// one row. Returns how many are left; `share` (n, n) tells how much of each came from each old one.
-inline std::size_t forget(int32_t owner, Hypotheses& hypotheses, Record* trial, double* share) {
+/// one row, `prints` for n. Returns how many are left; `share` (n, n) tells how much of each came from each old one.
+inline std::size_t forget(int32_t owner, Hypotheses& hypotheses, Record* trial, uint64_t* prints, double* share) {
     double best = hypotheses.weight[0];
     for (std::size_t h = 1; h < hypotheses.n; ++h) best = std::fmax(best, hypotheses.weight[h]);
     std::size_t kept = 0;
@@ -230,7 +249,7 @@ inline std::size_t forget(int32_t owner, Hypotheses& hypotheses, Record* trial, 
             if (hypotheses.row(h)[i].owner != owner) trial[count++] = hypotheses.row(h)[i];
         }
         const double linear = std::exp(hypotheses.weight[h] - best);
-        const std::size_t k = merge(trial, count, linear, hypotheses, kept);
+        const std::size_t k = merge(trial, count, linear, hypotheses, prints, kept);
         double* from_each = share + k * hypotheses.n;
         if (k == kept) {
             std::fill(from_each, from_each + hypotheses.n, 0.0);

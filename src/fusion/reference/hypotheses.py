@@ -159,6 +159,8 @@ def update(
             for part in parts[e]:
                 if part[1] >= 0:
                     v += log_feasible(part, records[h], count[h], plates, products, facings, s)
+            if v < best + negligible:
+                continue
             value[n], source[n, 0], source[n, 1] = v, h, e
             best = max(best, v)
             n += 1
