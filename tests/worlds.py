@@ -94,7 +94,9 @@ def world(
             sigma[:] = 1.2e-38
             hands *= 1e38
     if rng.random() < 0.2:
-        extremes = {name: float(rng.choice([1 - 1e-16, 0.5, 1e-6, 1e-100])) for name in settings._fields}
+        extremes: dict[str, Any] = {
+            name: float(rng.choice([1 - 1e-16, 0.5, 1e-6, 1e-100])) for name in settings._fields
+        }
         extremes |= {"reach_sigma_m": 1e-6, "bystander_m": 1e6, "lightest_g": 1e-6, "heaviest_g": 1e6, "max_units": 2}
         settings = AssociationSettings(**(extremes | {"wrong_factor": 2.0}))
     return World(
