@@ -96,7 +96,10 @@ def _native(name: str) -> ModuleType:
 
 @functools.cache
 def _compiled(name: str) -> ModuleType:
-    """Import the reference's source a second time and compile the functions that it lists in ``COMPILED``."""
+    """Import the reference's source a second time and compile the functions that it lists in ``COMPILED``.
+
+    What it imports from other references is replaced by their compiled twins.
+    """
     numba = require("numba", extra="numba")
     reference = importlib.import_module(f"fusion.reference.{name}")
     spec = importlib.util.spec_from_file_location(f"fusion.numba.{name}", str(reference.__file__))
@@ -105,6 +108,10 @@ def _compiled(name: str) -> ModuleType:
     twin = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = twin  # where numba's cache looks for it in the next process
     spec.loader.exec_module(twin)
+    for function, value in list(vars(twin).items()):
+        home = sys.modules.get(getattr(value, "__module__", ""))
+        if home is not None and home is not twin and function in getattr(home, "COMPILED", ()):
+            setattr(twin, function, getattr(_compiled(home.__name__.rpartition(".")[2]), function))
     # No fastmath: the bits must be the reference's.
     jit = numba.njit(cache=True, error_model="numpy", nogil=True)
     for function in twin.COMPILED:

@@ -273,7 +273,9 @@ class _Scale:
         """Tell each plate's status, noise and samples, JSON-ready."""
         entries = []
         for plate, state in zip(self.plates, self.segmenter.health(), strict=True):
-            status = {name for bit, name in FLAGS.items() if state["flags"] & bit} | ({"dropout"} if self.silent(now_ns) else set())
+            status = {name for bit, name in FLAGS.items() if state["flags"] & bit} | (
+                {"dropout"} if self.silent(now_ns) else set()
+            )
             noise_g = float(state["noise_g"])
             entries.append(
                 {

@@ -5,6 +5,8 @@ A symmetric matrix is the tuple ``(xx, xy, xz, yy, yz, zz)``; a factor is ``(l10
 
 from typing import TypeAlias
 
+COMPILED = ("factor", "solve", "inverse")
+
 Six: TypeAlias = tuple[float, float, float, float, float, float]
 Three: TypeAlias = tuple[float, float, float]
 

@@ -8,365 +8,83 @@ tested until they are quiet; then the step is a record. Records of adjacent plat
 Only + - * / and sqrt on float32, in the order of the C++ core, so that the bits agree.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-COMPILED = (
-    "sample_row",
-    "clear_ring",
-    "moments",
-    "parts",
-    "mean_between",
-    "held",
-    "quantum",
-    "step_tick",
-    "noise_now",
-    "gate",
-    "rest",
-    "learn",
-    "refine",
-    "wake",
-    "track_peak",
-    "moved",
-    "find_event",
-    "kind_of",
-    "emit",
-    "remove_event",
-    "finish",
-    "add_record",
-    "settle",
-    "try_settle",
-    "blocked",
-    "conclude",
-    "advance",
-    "flush",
-    "open_since",
+from fusion.reference.segmentation_events import add_record, conclude, finish, moved, refine
+from fusion.reference.segmentation_gate import gate, learn, rest
+from fusion.reference.segmentation_state import (
+    AWAKE,
+    DOWN,
+    DROPOUT,
+    EMPTY,
+    EVENT_LONGS,
+    EVENTS,
+    EXCESS,
+    GAIN,
+    GAP_NS,
+    GAP_TICK,
+    GROUP,
+    HEAD,
+    INFINITE,
+    INFINITE_TICK,
+    LAST,
+    LAST_NS,
+    LEVEL,
+    MEAN_NOISE,
+    MISSING,
+    MOVING,
+    N_LEVEL,
+    N_NOISE,
+    NAN,
+    NOISE,
+    NOISY,
+    NOTICEABLE,
+    ONE,
+    OUT_LONGS,
+    PEAK,
+    PLATE_FLOATS,
+    PLATE_INTS,
+    PLATE_LONGS,
+    QUALITY_FORCED,
+    QUALITY_LONG,
+    QUIET_SLOPE,
+    QUIET_SPREAD,
+    R_START_NS,
+    RECORD_FLOATS,
+    RECORD_LONGS,
+    RECORDS,
+    RINGING,
+    RUN_DOWN,
+    RUN_UP,
+    SATURATED,
+    SETTLED,
+    STABLE,
+    START_NS,
+    STARTING,
+    STATE,
+    STEADY_RATIO,
+    STEADY_SLOPE,
+    STILL,
+    STUCK,
+    TICK,
+    UP,
+    WOKEN,
+    ZERO,
+    Config,
+    F,
+    Float,
+    Int,
+    Out,
+    State,
+    clear_ring,
+    sample_row,
 )
+from fusion.reference.segmentation_window import held, noise_now, parts, quantum, step_tick
 
-STARTING, STABLE, MOVING = 0, 1, 2
-NOTHING, TOUCH, CHANGE = 0, 1, 2
-DROPOUT, STUCK, SATURATED, NOISY = 1, 2, 4, 8
-
-HEAD = 10
-TICK, LAST_NS, GAP_NS, GAP_TICK, NEXT_ID, NEXT_KEY, EVENTS, RECORDS, AWAKE, LIVE = range(HEAD)
-PLATE_LONGS = 6
-WOKEN, SETTLED, START_NS, MISSING, INFINITE, INFINITE_TICK = range(PLATE_LONGS)
-PLATE_INTS = 8
-STATE, RUN_UP, RUN_DOWN, N_LEVEL, N_NOISE, STILL, EMPTY, GROUP = range(PLATE_INTS)
-PLATE_FLOATS = 9
-LEVEL, GAIN, UP, DOWN, NOISE, MEAN_NOISE, PEAK, EXCESS, LAST = range(PLATE_FLOATS)
-RECORD_LONGS = 8
-R_EVENT, R_PLATE, R_FIRST, R_STEP, R_QUIET, R_SETTLED, R_START_NS, R_MOVED = range(RECORD_LONGS)
-RECORD_FLOATS = 5
-R_BEFORE, R_AFTER, R_VAR_BEFORE, R_VAR_AFTER, R_QUALITY = range(RECORD_FLOATS)
-EVENT_LONGS = 5
-E_KEY, E_ID, E_REVISION, E_END_NS, E_CHANGED = range(EVENT_LONGS)
-OUT_LONGS = 8
-O_ID, O_REVISION, O_START_NS, O_END_NS, O_KIND, O_FINAL, O_FIRST, O_COUNT = range(OUT_LONGS)
-
-F = np.float32
-ZERO, ONE, NAN = F(0), F(1), F(np.nan)
-REFERENCE_VALUE = F(0.5)  # CUSUM's k, standard deviations: half the smallest shift that must be found fast
-LIMIT_G = F(1e6)  # beyond it a reading is no weight but a fault
-CLIP = F(3)  # standard deviations at which a sample's pull on level and noise ends
-SIGNIFICANT = F(25)  # (5 standard deviations)^2: a step that noise does not make
-NOTICEABLE = F(4)  # (2 standard deviations)^2: worth telling beside a neighbour's change
-QUIET_SPREAD = F(3)  # ratio of variances up to which a window is as quiet as the noise
-QUIET_SLOPE = F(4)  # (2 standard deviations)^2 of the difference of half-window means
-RINGING = F(0.01)  # of the step: amplitude of the ring-down that is averaged over
-STEADY_SLOPE = F(16)  # (range of four means)^2 over their variance, 1 in 20 (studentised range)
-STEADY_RATIO = F(9)  # of the variances of four windows, 1 in 50 (Hartley)
-EXCURSION = F(5)  # standard deviations of a push
-SPAN_ERROR = F(0.003)  # of the step: adjustment of the cells' sensitivity
-QUALITY_LONG, QUALITY_FORCED, QUALITY_EARLY = F(0.5), F(0.2), F(0.5)
-CROWD = 8  # stable plates from which their median is the fixture's
-
-
-Int = Any  # int or numpy.integer: both come and go
-Float = Any  # numpy.float32
-
-
-class Config(NamedTuple):
-    """What the settings come to in ticks and grams."""
-
-    window: int  # ticks that must be quiet; also the block of learning
-    ring: int  # ticks of history, four windows
-    push: int  # ticks that tell a push from a spike
-    memory: int  # ticks behind the level
-    hold: int  # ticks after which MOVING ends whatever the noise
-    merge_ns: int
-    gap_ns: int
-    threshold: np.float32  # CUSUM's h, standard deviations
-    attack: np.float32  # growth per tick of the fixture's factor
-    release: np.float32
-    half_item_g: np.float32
-    floor_g: np.float32  # noise is never taken for less
-
-
-class State(NamedTuple):
-    """Views of one buffer, in this order: the buffer is the snapshot."""
-
-    head: NDArray[np.int64]  # (HEAD,)
-    times: NDArray[np.int64]  # (ring,)
-    longs: NDArray[np.int64]  # (PLATE_LONGS, P)
-    record_longs: NDArray[np.int64]  # (RECORD_LONGS, R)
-    event_longs: NDArray[np.int64]  # (EVENT_LONGS, R)
-    activity: NDArray[np.float32]  # (2,): the fixture's factor, 1 when calm, and a spare that keeps sections aligned
-    floats: NDArray[np.float32]  # (PLATE_FLOATS, P)
-    ints: NDArray[np.int32]  # (PLATE_INTS, P)
-    samples: NDArray[np.float32]  # (ring, P)
-    record_floats: NDArray[np.float32]  # (RECORD_FLOATS, R)
-
-
-class Out(NamedTuple):
-    """What one tick reports."""
-
-    counts: NDArray[np.int64]  # (2,): events, members
-    events: NDArray[np.int64]  # (R + P, OUT_LONGS)
-    quality: NDArray[np.float32]  # (R + P,)
-    plates: NDArray[np.int32]  # (R + P,)
-    deltas: NDArray[np.float32]  # (R + P,)
-    sigmas: NDArray[np.float32]  # (R + P,)
-
-
-def sample_row(state: State, cfg: Config, tick: Int) -> Int:
-    """Row of the ring that holds `tick`."""
-    return tick % cfg.ring
-
-
-def clear_ring(state: State) -> None:
-    """Forget the samples: what lies before a gap is not adjacent to what follows."""
-    state.samples[:] = NAN
-
-
-def moments(state: State, cfg: Config, p: Int, last: Int, n: Int) -> tuple[Float, Float, Int]:
-    """Mean (less the level), sum of squares about it and count of the n samples up to tick `last`."""
-    level = state.floats[LEVEL, p]
-    total, count = ZERO, 0
-    for i in range(n):
-        x = state.samples[sample_row(state, cfg, last - i), p]
-        if x == x:
-            total += x - level
-            count += 1
-    mean = total / F(count) if count else ZERO
-    squares = ZERO
-    for i in range(n):
-        x = state.samples[sample_row(state, cfg, last - i), p]
-        if x == x:
-            d = x - level - mean
-            squares += d * d
-    return mean, squares, count
-
-
-def parts(state: State, cfg: Config, p: Int, n: Int, size: Int) -> tuple[Float, Float, Float, Float, Int]:
-    """Compare the last n windows of `size` samples.
-
-    Returns the mean of all (less the level), the variance within windows, the range of their means, the ratio of the
-    largest to the smallest variance, and the count; 0 if a window lacks half of its samples.
-    """
-    tick = state.head[TICK]
-    floor = cfg.floor_g * cfg.floor_g
-    total, squares, count = ZERO, ZERO, 0
-    low, high, calmest, loudest = LIMIT_G, -LIMIT_G, LIMIT_G * LIMIT_G, floor
-    for i in range(n):
-        mean, ss, m = moments(state, cfg, p, tick - i * size, size)
-        if 2 * m < size or m < 2:
-            return ZERO, ZERO, ZERO, ONE, 0
-        total += mean * F(m)
-        squares += ss
-        count += m
-        low = mean if mean < low else low
-        high = mean if mean > high else high
-        variance = ss / F(m - 1)
-        variance = variance if variance > floor else floor
-        calmest = variance if variance < calmest else calmest
-        loudest = variance if variance > loudest else loudest
-    return total / F(count), squares / F(count - n), high - low, loudest / calmest, count
-
-
-def mean_between(state: State, cfg: Config, p: Int, first: Int, last: Int) -> tuple[Float, Int]:
-    """Mean (less the level) and count of the samples of ticks first..last that the ring still holds."""
-    oldest = state.head[TICK] - cfg.ring + 1
-    if first < oldest:
-        first = oldest
-    level = state.floats[LEVEL, p]
-    total, n = ZERO, 0
-    for tick in range(first, last + 1):
-        x = state.samples[sample_row(state, cfg, tick), p]
-        if x == x:
-            total += x - level
-            n += 1
-    return (total / F(n) if n else ZERO), n
-
-
-def held(state: State, cfg: Config, p: Int, tick: Int) -> Float:
-    """Least deviation of the samples of the shortest push up to `tick`; 0 if they are on both sides or missing."""
-    level = state.floats[LEVEL, p]
-    low, high = LIMIT_G, -LIMIT_G
-    for i in range(cfg.push):
-        x = state.samples[sample_row(state, cfg, tick - i), p]
-        if x != x:
-            return ZERO
-        d = x - level
-        low = d if d < low else low
-        high = d if d > high else high
-    if low > ZERO:
-        return low
-    return -high if high < ZERO else ZERO
-
-
-def quantum(state: State, cfg: Config, p: Int) -> Float:
-    """Smallest step between successive samples of the ring: the converter's resolution."""
-    tick = state.head[TICK]
-    smallest: Float = LIMIT_G
-    for i in range(cfg.ring - 1):
-        d = abs(
-            state.samples[sample_row(state, cfg, tick - i), p] - state.samples[sample_row(state, cfg, tick - i - 1), p]
-        )
-        if d > ZERO and d < smallest:
-            smallest = d
-    return smallest if smallest < cfg.floor_g * F(8) else ZERO
-
-
-def step_tick(state: State, cfg: Config, p: Int, after: Float, quiet: Int) -> Int:
-    """Tick at which the plate last was more than half a step away from where it settled: when the item left."""
-    level = state.floats[LEVEL, p]
-    for i in range(cfg.ring):
-        tick = state.head[TICK] - i
-        x = state.samples[sample_row(state, cfg, tick), p]
-        if x == x and abs(x - level - after) > F(0.5) * abs(after):
-            return tick
-    return quiet
-
-
-def noise_now(state: State, cfg: Config, p: Int) -> tuple[Float, Float]:
-    """Variance of a sample and of a window's mean on plate p, calm."""
-    floor = cfg.floor_g * cfg.floor_g
-    noise = state.floats[NOISE, p]
-    if noise < floor:
-        noise = floor
-    of_mean = state.floats[MEAN_NOISE, p]
-    white = noise / F(cfg.window)
-    return noise, (of_mean if of_mean > white else white)
-
-
-def gate(state: State, cfg: Config, grams: NDArray[np.float32], row: Int) -> bool:
-    """Store one tick of all plates and run the CUSUMs; True if a plate must wake."""
-    floats, ints, longs = state.floats, state.ints, state.longs
-    tick = state.head[TICK]
-    target = sample_row(state, cfg, tick)
-    scale = ONE / state.activity[0]
-    highest = cfg.threshold / F(3)  # one or two wild samples do not wake
-    exceeding, woken = 0, False
-    for p in range(grams.shape[1]):
-        x = grams[row, p]
-        valid = abs(x) < LIMIT_G
-        state.samples[target, p] = x if valid else NAN
-        if not valid:
-            longs[MISSING, p] += 1
-            if x == x:
-                longs[INFINITE, p] += 1
-                longs[INFINITE_TICK, p] = tick
-            continue
-        z = (x - floats[LEVEL, p]) * floats[GAIN, p] * scale
-        exceeding += abs(z) > ONE
-        if z > highest:
-            z = highest
-        if z < -highest:
-            z = -highest
-        up = floats[UP, p] + (z - REFERENCE_VALUE)
-        down = floats[DOWN, p] + (-z - REFERENCE_VALUE)
-        up = up if up > ZERO else ZERO
-        down = down if down > ZERO else ZERO
-        floats[UP, p], floats[DOWN, p] = up, down
-        ints[RUN_UP, p] = min(ints[RUN_UP, p] + 1, cfg.ring) if up > ZERO else 0
-        ints[RUN_DOWN, p] = min(ints[RUN_DOWN, p] + 1, cfg.ring) if down > ZERO else 0
-        if up > cfg.threshold or down > cfg.threshold:
-            woken = True
-    live = state.head[LIVE]
-    factor = ONE
-    if live >= CROWD:
-        share = F(2 * exceeding - live) / F(live)
-        share = share if share < ONE else ONE
-        factor = state.activity[0] * (ONE + share * (cfg.attack if share > ZERO else cfg.release))
-        factor = factor if factor > ONE else ONE
-        factor = factor if factor < F(1000) else F(1000)
-    state.activity[0] = factor
-    return woken
-
-
-def rest(state: State, cfg: Config, p: Int) -> None:
-    """Let the gate watch plate p."""
-    noise, _ = noise_now(state, cfg, p)
-    state.ints[STATE, p] = STABLE
-    state.floats[GAIN, p] = ONE / np.sqrt(noise)
-
-
-def learn(state: State, cfg: Config) -> None:
-    """Take the window before the last one into the levels and noises of stable plates; tell stuck and silent plates."""
-    floats, ints = state.floats, state.ints
-    tick = state.head[TICK]
-    first, last = tick - 2 * cfg.window + 1, tick - cfg.window
-    factor = state.activity[0]
-    live = 0
-    for p in range(ints.shape[1]):
-        low, high, n = LIMIT_G, -LIMIT_G, 0
-        total, squares = ZERO, ZERO
-        level = floats[LEVEL, p]
-        noise, _ = noise_now(state, cfg, p)
-        bound = CLIP * np.sqrt(noise) * factor
-        for t in range(first, last + 1):
-            x = state.samples[sample_row(state, cfg, t), p]
-            if x == x:
-                low = x if x < low else low
-                high = x if x > high else high
-                d = x - level
-                d = d if d < bound else bound
-                d = d if d > -bound else -bound
-                total += d
-                squares += d * d
-                n += 1
-        ints[EMPTY, p] = 0 if n else min(ints[EMPTY, p] + 1, 1 << 20)
-        if n:
-            still = low == high and low == floats[LAST, p]
-            ints[STILL, p] = min(ints[STILL, p] + 1, 1 << 20) if still else 0
-            floats[LAST, p] = low
-        if ints[STATE, p] != STABLE:
-            continue
-        live += floats[NOISE, p] > cfg.floor_g * cfg.floor_g
-        if 2 * n < cfg.window or first <= state.longs[SETTLED, p]:
-            continue
-        mean = total / F(n)
-        ints[N_LEVEL, p] = min(ints[N_LEVEL, p] + n, cfg.memory)
-        ints[N_NOISE, p] = min(ints[N_NOISE, p] + 1, 5 * cfg.memory // cfg.window)
-        weight = ONE / F(ints[N_NOISE, p] + 1)
-        calm = ONE / (factor * factor)
-        floats[LEVEL, p] = level + mean * (F(n) / F(ints[N_LEVEL, p]))
-        floats[NOISE, p] += (squares / F(n) * calm - floats[NOISE, p]) * weight
-        floats[MEAN_NOISE, p] += (mean * mean * calm - floats[MEAN_NOISE, p]) * weight
-        rest(state, cfg, p)
-    state.head[LIVE] = live
-
-
-def refine(state: State, cfg: Config, p: Int, last: Int) -> None:
-    """Improve the level of a plate that settled a short while ago by all samples up to tick `last` that followed."""
-    settled = state.longs[SETTLED, p]
-    if state.head[TICK] - settled >= cfg.ring or state.ints[STATE, p] != STABLE:
-        return
-    mean, n = mean_between(state, cfg, p, settled - cfg.window + 1, last)
-    if n <= state.ints[N_LEVEL, p]:
-        return
-    state.floats[LEVEL, p] += mean
-    state.ints[N_LEVEL, p] = n
-    _, of_mean = noise_now(state, cfg, p)
-    for r in range(state.head[RECORDS]):
-        if state.record_longs[R_PLATE, r] == p and state.record_longs[R_SETTLED, r] == settled:
-            state.record_floats[R_AFTER, r] = state.floats[LEVEL, p]
-            least = of_mean * F(cfg.window) / F(n)
-            old = state.record_floats[R_VAR_AFTER, r]
-            state.record_floats[R_VAR_AFTER, r] = least if least < old else old
+COMPILED = ("wake", "track_peak", "settle", "try_settle", "advance", "flush", "open_since")
 
 
 def wake(state: State, cfg: Config, p: Int) -> None:
@@ -399,174 +117,6 @@ def track_peak(state: State, cfg: Config, p: Int, tick: Int) -> None:
         state.floats[PEAK, p] = push
     if z > state.floats[EXCESS, p]:
         state.floats[EXCESS, p] = z
-
-
-def moved(state: State, cfg: Config, p: Int) -> bool:
-    """Whether somebody pushed plate p since it woke; noise alone does not."""
-    return bool(state.floats[PEAK, p] >= cfg.half_item_g and state.floats[EXCESS, p] > EXCURSION)
-
-
-def find_event(state: State, cfg: Config, p: Int, first: Int, step: Int, quiet: Int) -> Int:
-    """Key of the pending event that a change of plate p joins, or -1.
-
-    Outwards from p over plates of its shelf that moved at the same time: the event whose step is nearest in time.
-    """
-    longs = state.record_longs
-    first -= cfg.window // 2  # a small cross-talk wakes its plate late
-    quiet += cfg.window // 2
-    best, best_distance = -1, np.int64(1) << 62
-    for side in (-1, 1):
-        q = p + side
-        while q >= 0 and q < state.ints.shape[1] and state.ints[GROUP, q] == state.ints[GROUP, p]:
-            bridge = state.ints[STATE, q] == MOVING and state.longs[WOKEN, q] <= quiet
-            for r in range(state.head[RECORDS]):
-                if longs[R_PLATE, r] != q or longs[R_FIRST, r] > quiet or longs[R_QUIET, r] < first:
-                    continue
-                bridge = True
-                taken = False
-                for other in range(state.head[RECORDS]):
-                    taken |= longs[R_EVENT, other] == longs[R_EVENT, r] and longs[R_PLATE, other] == p
-                distance = abs(longs[R_STEP, r] - step)
-                if not taken and distance < best_distance:
-                    best, best_distance = longs[R_EVENT, r], distance
-            if not bridge:
-                break
-            q += side
-    return best
-
-
-def kind_of(state: State, cfg: Config, key: Int) -> Int:
-    """CHANGE if an item's weight came or went on one plate or all together, TOUCH if there was a push, or NOTHING."""
-    total, variance, kind = ZERO, ZERO, NOTHING
-    for r in range(state.head[RECORDS]):
-        if state.record_longs[R_EVENT, r] != key:
-            continue
-        delta = state.record_floats[R_AFTER, r] - state.record_floats[R_BEFORE, r]
-        v = state.record_floats[R_VAR_BEFORE, r] + state.record_floats[R_VAR_AFTER, r]
-        total += delta
-        variance += v
-        if abs(delta) >= cfg.half_item_g and delta * delta > SIGNIFICANT * v:
-            kind = CHANGE
-        if state.record_longs[R_MOVED, r] and kind == NOTHING:
-            kind = TOUCH
-    if abs(total) >= cfg.half_item_g and total * total > SIGNIFICANT * variance:
-        kind = CHANGE
-    return kind
-
-
-def emit(state: State, cfg: Config, out: Out, e: Int, final: int, share: Float) -> None:
-    """Report event e: members by plate, worst quality times `share`; unless it always was NOTHING."""
-    events, longs, floats = state.event_longs, state.record_longs, state.record_floats
-    events[E_CHANGED, e] = 0
-    kind = kind_of(state, cfg, events[E_KEY, e])
-    if kind == NOTHING and events[E_ID, e] < 0:
-        return
-    if events[E_ID, e] < 0:
-        events[E_ID, e] = state.head[NEXT_ID]
-        state.head[NEXT_ID] += 1
-    first, count, quality = out.counts[1], 0, ONE
-    start_ns = np.int64(2**63 - 1)
-    for r in range(state.head[RECORDS]):
-        if longs[R_EVENT, r] != events[E_KEY, e]:
-            continue
-        start_ns = min(start_ns, longs[R_START_NS, r])
-        quality = min(quality, floats[R_QUALITY, r])
-        at = first + count
-        while at > first and out.plates[at - 1] > longs[R_PLATE, r]:
-            out.plates[at], out.deltas[at], out.sigmas[at] = (
-                out.plates[at - 1],
-                out.deltas[at - 1],
-                out.sigmas[at - 1],
-            )
-            at -= 1
-        delta = floats[R_AFTER, r] - floats[R_BEFORE, r]
-        span = SPAN_ERROR * delta
-        out.plates[at] = longs[R_PLATE, r]
-        out.deltas[at] = delta
-        out.sigmas[at] = np.sqrt(floats[R_VAR_BEFORE, r] + floats[R_VAR_AFTER, r] + span * span)
-        count += 1
-    o = out.counts[0]
-    out.events[o, O_ID], out.events[o, O_REVISION] = events[E_ID, e], events[E_REVISION, e]
-    out.events[o, O_START_NS], out.events[o, O_END_NS] = start_ns, events[E_END_NS, e]
-    out.events[o, O_KIND], out.events[o, O_FINAL] = (CHANGE if kind == CHANGE else TOUCH), final
-    out.events[o, O_FIRST], out.events[o, O_COUNT] = first, count
-    out.quality[o] = quality * share
-    out.counts[0], out.counts[1] = o + 1, first + count
-    events[E_REVISION, e] += 1
-
-
-def remove_event(state: State, e: Int) -> None:
-    """Drop event e and its records; the others keep their order."""
-    key = state.event_longs[E_KEY, e]
-    kept = 0
-    for r in range(state.head[RECORDS]):
-        if state.record_longs[R_EVENT, r] != key:
-            for i in range(RECORD_LONGS):
-                state.record_longs[i, kept] = state.record_longs[i, r]
-            for i in range(RECORD_FLOATS):
-                state.record_floats[i, kept] = state.record_floats[i, r]
-            kept += 1
-    state.head[RECORDS] = kept
-    for i in range(e, state.head[EVENTS] - 1):
-        for k in range(EVENT_LONGS):
-            state.event_longs[k, i] = state.event_longs[k, i + 1]
-    state.head[EVENTS] -= 1
-
-
-def finish(state: State, cfg: Config, out: Out, e: Int, share: Float) -> None:
-    """Report event e as final, with what its plates showed since they settled, and drop it."""
-    tick = state.head[TICK]
-    for r in range(state.head[RECORDS]):
-        if state.record_longs[R_EVENT, r] == state.event_longs[E_KEY, e]:
-            p = state.record_longs[R_PLATE, r]
-            last = tick
-            suspicion = cfg.threshold / F(3)
-            if state.floats[UP, p] > suspicion:
-                last = tick - state.ints[RUN_UP, p]
-            if state.floats[DOWN, p] > suspicion:
-                last = min(last, tick - state.ints[RUN_DOWN, p])
-            if state.record_longs[R_SETTLED, r] == state.longs[SETTLED, p]:
-                refine(state, cfg, p, last)
-    emit(state, cfg, out, e, 1, share)
-    remove_event(state, e)
-
-
-def add_record(
-    state: State,
-    cfg: Config,
-    out: Out,
-    p: Int,
-    step: Int,
-    quiet: Int,
-    after: Float,
-    var_before: Float,
-    var_after: Float,
-    quality: Float,
-) -> None:
-    """Enter a change of plate p into the event that it belongs to, or into a new one."""
-    capacity = state.record_longs.shape[1]
-    if state.head[RECORDS] == capacity:
-        finish(state, cfg, out, 0, QUALITY_EARLY)
-    first = state.longs[WOKEN, p]
-    key = find_event(state, cfg, p, first, step, quiet)
-    end_ns = state.times[sample_row(state, cfg, state.head[TICK])]
-    if key < 0:
-        key = state.head[NEXT_KEY]
-        state.head[NEXT_KEY] += 1
-        e = state.head[EVENTS]
-        state.head[EVENTS] += 1
-        state.event_longs[E_KEY, e], state.event_longs[E_ID, e], state.event_longs[E_REVISION, e] = key, -1, 0
-    for e in range(state.head[EVENTS]):
-        if state.event_longs[E_KEY, e] == key:
-            state.event_longs[E_END_NS, e], state.event_longs[E_CHANGED, e] = end_ns, 1
-    r = state.head[RECORDS]
-    state.head[RECORDS] += 1
-    longs, floats = state.record_longs, state.record_floats
-    longs[R_EVENT, r], longs[R_PLATE, r], longs[R_MOVED, r] = key, p, moved(state, cfg, p)
-    longs[R_FIRST, r], longs[R_STEP, r], longs[R_QUIET, r] = first, step, quiet
-    longs[R_SETTLED, r], longs[R_START_NS, r] = state.head[TICK], state.longs[START_NS, p]
-    floats[R_BEFORE, r], floats[R_AFTER, r] = state.floats[LEVEL, p], state.floats[LEVEL, p] + after
-    floats[R_VAR_BEFORE, r], floats[R_VAR_AFTER, r], floats[R_QUALITY, r] = var_before, var_after, quality
 
 
 def settle(
@@ -642,39 +192,6 @@ def try_settle(state: State, cfg: Config, out: Out, p: Int) -> None:
         settle(state, cfg, out, p, cfg.ring, step, variance, slope, count, QUALITY_LONG)
     elif awake >= cfg.hold:
         settle(state, cfg, out, p, cfg.ring, step, variance, slope, count, QUALITY_FORCED)
-
-
-def blocked(state: State, cfg: Config, key: Int) -> bool:
-    """Whether a neighbour still moves that moved with this event and may yet join it."""
-    for r in range(state.head[RECORDS]):
-        if state.record_longs[R_EVENT, r] != key:
-            continue
-        p, quiet = state.record_longs[R_PLATE, r], state.record_longs[R_QUIET, r] + cfg.window // 2
-        for q in (p - 1, p + 1):
-            if q < 0 or q >= state.ints.shape[1] or state.ints[GROUP, q] != state.ints[GROUP, p]:
-                continue
-            if state.ints[STATE, q] != MOVING or state.longs[WOKEN, q] > quiet or not moved(state, cfg, q):
-                continue
-            member = False
-            for other in range(state.head[RECORDS]):
-                member |= state.record_longs[R_EVENT, other] == key and state.record_longs[R_PLATE, other] == q
-            if not member:
-                return True
-    return False
-
-
-def conclude(state: State, cfg: Config, out: Out) -> None:
-    """Report events that changed in this tick, and finish those whose merge window has passed."""
-    now = state.times[sample_row(state, cfg, state.head[TICK])]
-    e = 0
-    while e < state.head[EVENTS]:
-        old = now - state.event_longs[E_END_NS, e] >= cfg.merge_ns
-        if old and not blocked(state, cfg, state.event_longs[E_KEY, e]):
-            finish(state, cfg, out, e, ONE)
-            continue
-        if state.event_longs[E_CHANGED, e]:
-            emit(state, cfg, out, e, 0, ONE)
-        e += 1
 
 
 def advance(

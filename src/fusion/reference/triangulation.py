@@ -295,6 +295,17 @@ def undistort(cameras: Array, px: Array, xy: Array) -> None:
 
 
 COMPILED = (
-    "factor", "solve", "inverse", "distort", "undistort_pixel", "prepare", "depth", "linear", "linearise", "refine",
-    "spread", "largest_cost", "triangulate_point", "triangulate", "project", "undistort",
+    "distort",
+    "undistort_pixel",
+    "prepare",
+    "depth",
+    "linear",
+    "linearise",
+    "refine",
+    "spread",
+    "largest_cost",
+    "triangulate_point",
+    "triangulate",
+    "project",
+    "undistort",
 )  # fmt: skip
