@@ -12,7 +12,7 @@ from setuptools import Extension, setup
 FLAGS = (
     ["/std:c++17", "/O2", "/fp:precise"]
     if sys.platform == "win32"
-    else ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra"]
+    else ["-std=c++17", "-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra"]
 )
 VERSION = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 

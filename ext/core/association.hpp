@@ -276,8 +276,11 @@ inline void explain_pair(const Event& e, Item x, Item y, double floor, double ne
 /// mass_g, present: (products); items: room for facings + products.
 inline void explain(const Event& e, const double* mass_g, const uint8_t* present, std::size_t products,
                     const AssociationSettings& s, Item* items, Explanations& out) {
-    const Sum sum = place_sum(e, 0, 0);
-    const double null = std::log(s.null) + log_any_mass(sum.total, s) + log_split(e, 0, 0, 1, std::fabs(sum.total), s);
+    double moved = 0.0;
+    for (std::size_t k = 0; k < e.n; ++k) {
+        if (e.inside[k]) moved += std::fabs(e.delta_g[k]);
+    }
+    const double null = std::log(s.null) + log_any_mass(moved, s) + log_split(e, 0, 0, 1, moved, s);
     out.put(null, kAbsent, kAbsent);
     if (e.shoppers == 0) return;
     const std::size_t n = list_items(e, mass_g, present, products, s, items);

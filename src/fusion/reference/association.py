@@ -279,8 +279,11 @@ def explain(
         How many explanations there are; more than E asks for longer buffers. Pairs whose score is less than
         ``s.negligible`` of the best single one's are left out.
     """
-    total, _ = place_sum(0, 0, delta_g, sigma_g, inside)
-    null = log(s.null) + log_any_mass(total, s) + log_split(0, 0, 1, abs(total), delta_g, sigma_g, inside, s)
+    moved = 0.0
+    for k in range(len(delta_g)):
+        if inside[0, k]:
+            moved += abs(delta_g[k])
+    null = log(s.null) + log_any_mass(moved, s) + log_split(0, 0, 1, moved, delta_g, sigma_g, inside, s)
     n = put(parts, log_score, 0, null, -1, -1, 0, -1)
     if len(hands) == 0:
         return n
