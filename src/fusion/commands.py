@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from fusion import Engine, Outcome, Store, __version__, backends, scoring, tables
@@ -137,8 +138,6 @@ def _reported(backend: str | None) -> Iterator[None]:
 
 
 def _replayed(store: Store, observations: Any, total: int | None) -> Outcome:
-    from rich.progress import track
-
     engine = Engine(store)
     for observation in track(observations, "replaying", total=total, console=err, transient=True):
         engine.push([observation])

@@ -5,14 +5,14 @@ once; what comes later than the watermark is counted, and neither used nor lost 
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from fusion import validation
-from fusion.association import AssociationSettings, Associator
+from fusion.association import AssociationSettings, Associator, Candidate
 from fusion.hands import Hands
 from fusion.observations import GateEvent, Observation, ScalePacket, Targets
 from fusion.ordering import ReorderBuffer
@@ -93,6 +93,8 @@ class Engine:
         self._store = store
         self._settings = s = settings or EngineSettings()
         self._buffer = ReorderBuffer(round(s.lateness_s * NS))
+        self._grasp_ns = round(s.grasp_s * NS)
+        self._merge_ns = round(s.segmentation.merge_s * NS)
         self._scales = {f.id: _Scale(f, s) for f in store.fixtures}
         self._associator = Associator(store, settings=s.association)
         self._hands = Hands()
@@ -139,13 +141,12 @@ class Engine:
         for scale in self._scales.values():
             self._enqueue(scale, scale.segmenter.flush())
         self._associate(up_to_ns=None)
-        for shopper in list(self._present):
-            self._close(shopper)
+        self._close(list(self._present))
         return self.outcome()
 
     def outcome(self) -> Outcome:
         """Tell receipts, interactions and health as of now."""
-        interactions = tuple(self._revised(i) for i in self._interactions.values())
+        interactions = self._revised()
         open_ = [self._cart(shopper, interactions, final=False) for shopper in self._present]
         plates = [entry for scale in self._scales.values() for entry in scale.health(self._now_ns)]
         health = Health(tuple(plates), (), self._buffer.late, self._buffer.duplicates, self._unused)
@@ -192,8 +193,7 @@ class Engine:
 
     def _associate(self, up_to_ns: int | None) -> None:
         """Explain the waiting events that ended long enough before a time, in order of their ends."""
-        s = self._settings
-        wait_ns = round((s.grasp_s + s.segmentation.merge_s) * NS)
+        wait_ns = self._grasp_ns + self._merge_ns
         while self._waiting and (up_to_ns is None or self._waiting[0][0] + wait_ns < up_to_ns):
             _, fixture, number, event = heapq.heappop(self._waiting)
             plates = tuple(self._scales[fixture].plates[i] for i in event.plates)
@@ -208,41 +208,48 @@ class Engine:
                 (),
             )
             if event.kind == "change":
-                shoppers, hands = self._hands.between(
-                    event.start_ns - round(s.grasp_s * NS), event.end_ns + round(s.grasp_s * NS)
+                shoppers, hands = self._hands.between(event.start_ns - self._grasp_ns, event.end_ns + self._grasp_ns)
+                causes = self._associator.associate(
+                    interaction.id, plates, event.delta_g, event.sigma_g, shoppers, hands
                 )
-                self._associator.associate(interaction.id, plates, event.delta_g, event.sigma_g, shoppers, hands)
-            self._interactions[interaction.id] = self._revised(interaction)
+                interaction = _caused(interaction, causes)
+            self._interactions[interaction.id] = interaction
 
-    def _revised(self, interaction: Interaction) -> Interaction:
-        """Give an interaction the candidates that hold now."""
-        if not self._associator.knows(interaction.id):
-            return interaction
-        candidates = tuple(self._associator.candidates(interaction.id))
-        kind: Kind = "unknown"
-        if sum(c.probability for c in candidates) >= 0.5:
-            kind = "take" if candidates[0].quantity < 0 else "return"
-        return replace(interaction, kind=kind, candidates=candidates)
+    def _revised(self) -> tuple[Interaction, ...]:
+        """Give all interactions the causes that hold now."""
+        return tuple(
+            i if i.kind == "touch" else _caused(i, self._associator.candidates(i.id))
+            for i in self._interactions.values()
+        )
 
     def _settle(self) -> None:
         """Close the receipts of shoppers who left before anything that is still open; forget old hands."""
         starts = [event.start_ns for *_, event in self._waiting]
         starts += [t for scale in self._scales.values() if (t := scale.open_since_ns(self._now_ns)) is not None]
         safe_ns = min([self._now_ns - DETECTION_NS, *starts])
-        for shopper in [s for s, left_ns in self._leaving.items() if left_ns < safe_ns]:
-            self._close(shopper)
-        self._hands.forget(max(safe_ns, self._now_ns - MEMORY_NS) - round(self._settings.grasp_s * NS))
+        self._close([s for s, left_ns in self._leaving.items() if left_ns < safe_ns])
+        self._hands.forget(max(safe_ns, self._now_ns - MEMORY_NS) - self._grasp_ns)
 
-    def _close(self, shopper: str) -> None:
-        interactions = tuple(self._revised(i) for i in self._interactions.values())
-        self._receipts.append(self._cart(shopper, interactions, final=True))
-        self._associator.leave(shopper)
-        self._present.pop(shopper, None)
-        self._leaving.pop(shopper, None)
+    def _close(self, shoppers: list[str]) -> None:
+        """Write final receipts and forget the shoppers."""
+        interactions = self._revised() if shoppers else ()
+        for shopper in shoppers:
+            self._receipts.append(self._cart(shopper, interactions, final=True))
+            self._associator.leave(shopper)
+            self._present.pop(shopper, None)
+            self._leaving.pop(shopper, None)
 
     def _cart(self, shopper: str, interactions: tuple[Interaction, ...], *, final: bool) -> Receipt:
         baskets = self._associator.baskets(shopper)
         return cart(self._store, shopper, baskets, interactions, final=final, review_below=self._settings.review_below)
+
+
+def _caused(interaction: Interaction, causes: Sequence[Candidate]) -> Interaction:
+    """Give an interaction its causes, and the kind that the most probable one makes it."""
+    kind: Kind = "unknown"
+    if sum(c.probability for c in causes) >= 0.5:
+        kind = "take" if causes[0].quantity < 0 else "return"
+    return replace(interaction, kind=kind, candidates=tuple(causes))
 
 
 class _Scale:

@@ -11,7 +11,6 @@ Array: TypeAlias = NDArray[np.float64]
 
 # One row of `cameras`: rotation (9, row-major), centre (3), then these.
 FX, SKEW, CX, FY, CY, K1, K2, P1, P2, K3, K4, K5, K6, LIMIT = range(12, 26)
-CAMERA = 26
 # One row of the scratch: the equations of a view (2 x 3), its centre, its optical axis, its variance in square pixels.
 CENTRE, AXIS, VARIANCE, VIEW = 6, 9, 12, 13
 
