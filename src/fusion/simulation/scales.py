@@ -1,101 +1,101 @@
-"""What the load cells feel: loads that come and go, pushes, ringing, cross-talk and the shaking of the fixture.
-
-Figures without another source are read off the public NanoStore recording.
-"""
+"""The scales of the store: shoppers' hands, feet and bodies act on fixtures, whose converters send packets."""
 
 import numpy as np
 
-from fusion.simulation.paths import Array, progress
+from fusion.observations import ScalePacket
+from fusion.simulation.clock import epoch_ns
+from fusion.simulation.converters import read
+from fusion.simulation.forces import LEAN_G, add_lean, add_press, add_step, crosstalk_matrix
+from fusion.simulation.paths import Array
 from fusion.simulation.scripts import Action, Visit
 from fusion.simulation.settings import SimulationSettings
+from fusion.simulation.vibration import BURST_LEAST, BURST_S, STRIDE_M, burst, draw_modes, footfall, handling, motion
 from fusion.store import Fixture
 
-STEP_S = (0.05, 0.1)  # from full load to none: four samples at 60 Hz
-PUSH_G, PUSH_S = (10.0, 30.0), (0.05, 0.2)  # the hand, before it lifts or after it puts down
-RINGING, RINGING_S = (0.005, 0.03), (0.1, 0.25)  # amplitude over the step, and decay
-VIBRATION_HZ = (8.0, 15.0)
-CROSSTALK = (0.01, 0.02)  # of a plate's load, to each neighbour
-MODES = 3  # of a fixture within the band
-DECAY_S = 0.4  # of the modes: vibration outlives a footfall by about a second
-STRIDE_M = 0.7  # from footfall to footfall, of an adult
-FOOTFALL_RANGE_M = 1.0  # distance at which a footfall is felt 1/e as much
-BURST_SPREAD = 0.6  # of the logarithm of a burst's strength: bursts reach six times the median
-HANDLING = 1.5  # strength of a hand that lands on the shelf, over a footfall's
-TOUCH_EDGE_S = 0.1  # for a hand to press and to let go
+RATE_HZ = 60.0
+SAMPLES = 12  # of a packet
+CLOCK_SPREAD = 2e-5  # relative deviation of a quartz
+JITTER_S = 0.002  # of a packet's time stamp
 
 
-def forces_g(
-    settings: SimulationSettings, fixture: Fixture, visits: list[Visit], times_s: Array, rng: np.random.Generator
-) -> Array:
-    """Compute the true force on each plate relative to the start, (n, P) grams."""
-    column = {plate.id: i for i, plate in enumerate(fixture.plates)}
-    actions = [a for v in visits for a in v.actions if next(iter(a.loads_g)) in column]
-    forces = np.zeros((len(times_s), len(column)))
-    for action in sorted(actions, key=lambda a: a.time_s):
-        touched = [column[plate] for plate in action.loads_g]
-        forces[:, touched] += _course(action, times_s, rng)
-    return forces @ _crosstalk(fixture, rng) + vibration_g(settings, fixture, visits, actions, times_s, rng)
-
-
-def _course(action: Action, times_s: Array, rng: np.random.Generator) -> Array:
-    """Compute the force of one action on the plates that it touches, (n, plates)."""
-    loads = np.array(list(action.loads_g.values()))
-    if action.kind == "touch":
-        _, down, up, _ = action.reach_s
-        rise, fall = (progress((times_s - t) / TOUCH_EDGE_S + 0.5) for t in (down, up))
-        return np.asarray((rise - fall)[:, None] * loads)
-    width = rng.uniform(*STEP_S)
-    since = times_s - action.time_s
-    step = progress(since / width + 0.5)
-    after = np.maximum(since - width / 2, 0.0)
-    frequency = rng.uniform(*VIBRATION_HZ)
-    ringing = rng.uniform(*RINGING) * np.exp(-after / rng.uniform(*RINGING_S)) * np.sin(2 * np.pi * frequency * after)
-    push_s = rng.uniform(*PUSH_S)
-    middle = (width + push_s) / 2 * (-1.0 if action.kind == "take" else 1.0)
-    bump = np.clip(1.0 - 2.0 * np.abs(since - middle) / push_s, 0.0, 1.0)
-    push = rng.uniform(*PUSH_G) * progress(bump)
-    return np.asarray((step + ringing)[:, None] * loads + push[:, None] * np.abs(loads) / np.abs(loads).sum())
-
-
-def _crosstalk(fixture: Fixture, rng: np.random.Generator) -> Array:
-    """Draw the matrix by which neighbours carry part of each other's load; the sum over a shelf stays."""
-    n = len(fixture.plates)
-    matrix = np.eye(n)
-    first = 0
-    for shelf in fixture.shelves:
-        for i in range(first, first + len(shelf.plates) - 1):
-            share = rng.uniform(*CROSSTALK)
-            matrix[i : i + 2, i : i + 2] += share * np.array([[-1.0, 1.0], [1.0, -1.0]])
-        first += len(shelf.plates)
-    return matrix
-
-
-def vibration_g(
+def scale_packets(
     settings: SimulationSettings,
     fixture: Fixture,
+    opening_g: dict[str, float],
+    visits: list[Visit],
+    end_s: float,
+    rng: np.random.Generator,
+) -> list[ScalePacket]:
+    """Record one fixture, on whose plates lies `opening_g` at the start, from then to `end_s`."""
+    interval = 1.0 / (RATE_HZ * (1.0 + CLOCK_SPREAD * rng.normal()))
+    count = int(end_s / interval) // SAMPLES
+    times: Array = interval * np.arange(count * SAMPLES, dtype=np.float64) + rng.uniform(0.0, SAMPLES * interval)
+    shelves = np.repeat(np.arange(len(fixture.shelves), dtype=np.int32), [len(s.plates) for s in fixture.shelves])
+    column = {plate.id: i for i, plate in enumerate(fixture.plates)}
+    actions = [a for v in visits for a in v.actions if next(iter(a.loads_g)) in column]
+
+    forces = np.zeros((len(times), len(column)))
+    for action in sorted(actions, key=lambda a: a.time_s):
+        _act(settings, action, column, shelves, forces, times, rng)
+    forces += forces @ crosstalk_matrix(shelves, settings.crosstalk, rng)
+    vibration = _vibration_g(settings, fixture, shelves, visits, actions, times, rng)
+    opening = np.array([opening_g.get(plate.id, 0.0) for plate in fixture.plates])
+    taring = np.sort(rng.integers(1, len(times), rng.poisson(settings.rezeros_per_hour * end_s / 3600.0)))
+    grams = read(settings, times, forces, vibration, opening, taring, rng).grams
+
+    # The receiver stamps the last sample of a packet and counts back.
+    stamps = times[SAMPLES - 1 :: SAMPLES] + np.clip(rng.normal(0.0, JITTER_S, count), -3 * JITTER_S, 3 * JITTER_S)
+    back_ns = np.round(np.arange(SAMPLES - 1, -1, -1) * 1e9 / RATE_HZ).astype(np.int64)
+    return [
+        ScalePacket(fixture.id, epoch_ns(stamp) - back_ns, block)
+        for stamp, block in zip(stamps, grams.reshape(count, SAMPLES, -1), strict=True)
+    ]
+
+
+def _act(
+    settings: SimulationSettings,
+    action: Action,
+    column: dict[str, int],
+    shelves: np.ndarray,
+    forces: Array,
+    times_s: Array,
+    rng: np.random.Generator,
+) -> None:
+    """Add what one action does to the plates that it touches, and to those on which its shopper leans meanwhile."""
+    touched = [column[plate] for plate in action.loads_g]
+    loads = np.array(list(action.loads_g.values()))
+    out, down, up, home = action.reach_s
+    if action.kind == "touch":
+        add_press(forces, times_s, down, up, touched, loads, rng)
+    else:
+        start_s, _ = add_step(forces, times_s, action.time_s, touched, loads, settings.creep, rng)
+        if action.held_g > 0.0:
+            held = action.held_g * np.abs(loads) / np.abs(loads).sum()
+            add_press(forces, times_s, down, start_s, touched, held, rng)
+    if rng.random() < settings.lean_probability:
+        shelf = np.flatnonzero(shelves == shelves[touched[0]])
+        add_lean(forces, times_s, out, home, shelf, rng.uniform(*LEAN_G), rng)
+
+
+def _vibration_g(
+    settings: SimulationSettings,
+    fixture: Fixture,
+    shelves: np.ndarray,
     visits: list[Visit],
     actions: list[Action],
     times_s: Array,
     rng: np.random.Generator,
 ) -> Array:
-    """Shake the fixture: every footfall and every hand excites its modes, which ring down together, (n, P) grams."""
+    """Shake the fixture: footfalls, hands and bursts, (n, P) grams."""
+    modes = draw_modes(shelves, np.array([plate.box.center_m[2] for plate in fixture.plates]), rng)
     impulses = _footfalls(fixture, visits, rng)
-    impulses += [(t, HANDLING * _burst(rng)) for action in actions for t in action.reach_s[1:3]]
-    rate = (len(times_s) - 1) / (times_s[-1] - times_s[0])
-    ring_s = np.arange(0.0, 4 * DECAY_S, 1.0 / rate)
-    centers = np.array([plate.box.center_m[2] for plate in fixture.plates])
-    result = np.zeros((len(times_s), len(centers)))
-    for _ in range(MODES):
-        frequency = rng.uniform(*VIBRATION_HZ)
-        shape = rng.normal(0.0, 1.0 / np.sqrt(MODES), len(centers)) * centers  # a fixture sways more at the top
-        excitation = np.zeros(len(times_s))
-        for time, strength in impulses:
-            k = int(np.searchsorted(times_s, time))
-            if k < len(times_s):
-                excitation[k] += strength * rng.choice([-1.0, 1.0])
-        response = np.exp(-ring_s / DECAY_S) * np.sin(2 * np.pi * frequency * ring_s)
-        result += np.convolve(excitation, response)[: len(times_s), None] * shape
-    return settings.vibration_g * result
+    impulses += [(t, handling(rng)) for action in actions for t in action.reach_s[1:3]]
+    shaking = settings.vibration_g * motion(times_s, modes, impulses, rng)
+    rough = []
+    for start_s in rng.uniform(0.0, times_s[-1], rng.poisson(settings.bursts_per_hour * times_s[-1] / 3600.0)):
+        sigma_g = settings.burst_g * rng.uniform(BURST_LEAST, 1.0)
+        rough += burst(modes, shelves, start_s, start_s + rng.uniform(*BURST_S), sigma_g, rng)
+    return np.asarray((shaking + motion(times_s, modes, rough, rng)) @ modes.shape)
 
 
 def _footfalls(fixture: Fixture, visits: list[Visit], rng: np.random.Generator) -> list[tuple[float, float]]:
@@ -108,10 +108,5 @@ def _footfalls(fixture: Fixture, visits: list[Visit], rng: np.random.Generator) 
         way = np.concatenate([[0.0], np.cumsum(np.sqrt((np.diff(positions, axis=0) ** 2).sum(axis=1)))])
         for k in np.flatnonzero(np.diff(way // STRIDE_M)) + 1:
             distance = np.sqrt(((positions[k] - center) ** 2).sum())
-            result.append((float(times[k]), float(np.exp(1.0 - distance / FOOTFALL_RANGE_M)) * _burst(rng)))
+            result.append((float(times[k]), footfall(float(distance), rng)))
     return result
-
-
-def _burst(rng: np.random.Generator) -> float:
-    """Strength of an impulse; scaled so that footfalls a metre away keep a plate at 1 m near unit deviation."""
-    return float(3.0 * np.exp(BURST_SPREAD * rng.normal()))

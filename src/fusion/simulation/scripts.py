@@ -22,6 +22,7 @@ ASIDE_M = (0.08, 0.25)  # from the body to the item, so that the nearer hand rea
 REACH_S = (0.5, 0.8)  # of the wrist to the shelf, and back to the body (recording: 0.7 s each)
 DWELL_S = (0.3, 0.6)  # at the shelf, when people know what they want (the recording's shopper takes 1 s)
 HAND_WIDTH_M = 0.08
+HOLD_S = (1.0, 12.0)  # that a hand rests on the place while its owner reads, compares or talks
 # How often hands hold two, and how they press, nobody has published: wide ranges.
 TWO_PROBABILITY = 0.2
 TOUCH_S, TOUCH_G = (0.3, 1.5), (30.0, 200.0)
@@ -35,7 +36,8 @@ class Action:
 
     The wrist leaves the body at ``reach_s[0]``, is at `wrist_m` from ``reach_s[1]`` to ``reach_s[2]`` and back at
     ``reach_s[3]``. `time_s` is when the load changes, or the middle of a touch. `loads_g` is what comes onto each plate
-    (a take: negative), or with what force a touch presses.
+    (a take: negative), or with what force a touch presses. Before a load changes, a hand may rest on its place with the
+    force `held_g` from ``reach_s[1]`` on.
     """
 
     kind: Kind
@@ -47,6 +49,7 @@ class Action:
     product: str | None
     quantity: int
     misplaced: bool
+    held_g: float = 0.0
 
 
 @dataclass(slots=True)
@@ -163,16 +166,18 @@ class _Planner:
         aside_m = rng.choice([-1.0, 1.0]) * rng.uniform(*ASIDE_M)
         place = (box.origin_m + right * (offset_m[0] + aside_m) - inward * STAND_M)[:2]
         dwell = rng.uniform(*(TOUCH_S if intention.kind == "touch" else DWELL_S))
+        held_s, held_g = self._hold()
         reach, back = rng.uniform(*REACH_S, 2)
-        stay_s = float(reach + dwell + back + 1.0)
+        stay_s = float(reach + held_s + dwell + back + 1.0)
         heading = float(np.arctan2(inward[1], inward[0]))
         if not self._walk(time_s, place, heading, stay_s):
             return None
         start = self.visit.path.walks[-1].end_s
-        phases = (start, float(start + reach), float(start + reach + dwell), float(start + reach + dwell + back))
+        there, away = float(start + reach), float(start + reach + held_s + dwell)
+        phases = (start, there, away, float(away + back))
         return Action(
             kind=intention.kind,
-            time_s=float((phases[1] + phases[2]) / 2),
+            time_s=(there + away) / 2 if intention.kind == "touch" else float(away - dwell / 2),
             reach_s=phases,
             wrist_m=wrist_m,
             right_hand=bool(aside_m < 0),
@@ -180,7 +185,15 @@ class _Planner:
             product=intention.units[0].product if intention.units else None,
             quantity=len(intention.units),
             misplaced=bool(intention.units) and intention.facing != self.stock.home(intention.units[0]),
+            held_g=held_g,
         )
+
+    def _hold(self) -> tuple[float, float]:
+        """Draw for how long a hand rests before it does anything, and how heavily; who rests changes nothing else."""
+        rng = self.rng.spawn(1)[0]
+        if rng.random() >= self.settings.hold_probability:
+            return 0.0, 0.0
+        return float(rng.uniform(*HOLD_S)), float(rng.uniform(*TOUCH_G))
 
     def _loads_g(self, intention: _Intention) -> dict[str, float]:
         if intention.kind == "touch":

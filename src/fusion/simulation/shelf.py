@@ -78,6 +78,14 @@ class Stock:
             loads += mass * overlap / overlap.sum()
         return {plate: float(g) for plate, g in zip(self.facings[facing].plates, loads, strict=True) if g != 0.0}
 
+    def plates_g(self) -> dict[str, float]:
+        """Tell what lies on each plate, for those on which something does."""
+        result: dict[str, float] = {}
+        for unit in self.units:
+            for plate, load in self.loads_g(unit.facing, [unit.center_m], [unit.width_m], [unit.mass_g]).items():
+                result[plate] = result.get(plate, 0.0) + load
+        return result
+
     def available(self, time_s: float) -> list[Unit]:
         """List the units that lie on the shelves from that time on."""
         return [unit for unit in self.units if unit.available_s <= time_s]

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from fusion.observations import GateEvent, Observation
 from fusion.simulation.clock import epoch_ns
-from fusion.simulation.converters import scale_packets
 from fusion.simulation.delivery import Arrival, deliver
+from fusion.simulation.scales import scale_packets
 from fusion.simulation.scripts import Visit, write_visits
 from fusion.simulation.settings import SimulationSettings
 from fusion.simulation.shelf import Stock
@@ -73,13 +73,13 @@ def simulate(settings: SimulationSettings | None = None) -> Simulation:
     rng = {part: np.random.Generator(np.random.PCG64(seed)) for part, seed in zip(PARTS, seeds, strict=True)}
     store = build_store(settings, rng["store"])
     stock = Stock(store, rng["stock"])
-    opening = on_shelves(stock)
+    opening, opening_g = on_shelves(stock), stock.plates_g()
     visits = write_visits(settings, stock, rng["scripts"])
     end_s = max(settings.duration_s, max(visit.path.exit_s for visit in visits) + TAIL_S)
 
     arrivals: list[Arrival] = [event for visit in visits for event in _gate_events(visit)]
     for fixture in store.fixtures:
-        packets = scale_packets(settings, fixture, visits, end_s, rng["scales"])
+        packets = scale_packets(settings, fixture, opening_g, visits, end_s, rng["scales"])
         arrivals += deliver(settings, packets, SCALES_DELAY_S, SCALES_JITTER_S, rng["network"])
     frames = target_frames(settings, visits, end_s, rng["targets"])
     arrivals += deliver(settings, frames, settings.targets_delay_s, TARGETS_JITTER_S, rng["network"])

@@ -1,0 +1,100 @@
+"""What all simulated scales have in common: how they are shaken, how they err and what gets lost."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from fusion import validation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleSettings:
+    """Imperfections of plates and fixtures.
+
+    Defaults are those of the public NanoStore recording (four gondolas, 60 Hz) where it shows the effect, and of
+    ordinary load cells where it is too short for it; faults that an operator would notice are off.
+
+    Parameters
+    ----------
+    noise_g : float
+        White noise, standard deviation of the median plate, grams; plates differ.
+    vibration_g : float
+        Structural vibration of a plate one metre above the floor when somebody walks by, typical standard deviation
+        within a second, grams.
+    burst_g : float
+        Vibration of a shelf's sum in the strongest burst, standard deviation, grams; a burst lasts 2 to 5 s.
+    bursts_per_hour : float
+        Bursts of a fixture.
+    crosstalk : float
+        Typical share of a load that the plates beside it show besides, for as long as the load lies there.
+    creep : float
+        Typical share of a load that follows within a minute.
+    span_error : float
+        Standard deviation of the plates' gains.
+    drift_g : float
+        Random walk of a plate, standard deviation after a minute, grams.
+    thermal_g : float
+        Drift of a plate with the air's temperature, to and fro in 10 to 30 min, standard deviation over plates, grams.
+    capacity_g : float
+        Load at which a plate saturates, grams.
+    glitches_per_plate_hour : float
+        Single samples that are off by 30 to 270 g.
+    rezeros_per_hour : float
+        How often a controller tares its fixture: all readings jump to about zero, though nothing moved.
+    sample_repetition : float
+        Probability that a converter, which serves two plates, repeats its last sample.
+    sample_loss : float
+        Probability that a plate's reading is missing (NaN).
+    packet_loss : float
+        Probability that a packet of twelve samples is lost.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is of the wrong kind or out of range.
+    """
+
+    noise_g: float = 0.7
+    vibration_g: float = 3.0
+    burst_g: float = 80.0
+    bursts_per_hour: float = 20.0
+    crosstalk: float = 0.015
+    creep: float = 0.0005
+    span_error: float = 0.0025
+    drift_g: float = 0.5
+    thermal_g: float = 0.4
+    capacity_g: float = 20_000.0
+    glitches_per_plate_hour: float = 2.0
+    rezeros_per_hour: float = 0.0
+    sample_repetition: float = 0.12
+    sample_loss: float = 0.0
+    packet_loss: float = 0.002
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+COUNTS = {"seed": 0, "shoppers": 1, "fixtures": 1, "shelves": 1, "plates": 1, "events_per_shopper": 0, "phantoms": 0}
+"""Integers, and the least that they may be."""
+SHARES = {"crosstalk": 0.1, "creep": 0.1, "span_error": 0.1, "double_share": 1.0, "swap_share": 1.0, "hold_share": 1.0}
+"""Shares, and the most that they may be: beyond a tenth, a plate is no scale."""
+ABOVE_ZERO = ("capacity_g", "rate_hz")
+PROBABILITIES = ("probability", "loss", "repetition", "duplication", "reordering", "lateness", "dropout")
+LEAST_S = 20.0
+
+
+def check(settings: Any) -> None:
+    """Refuse values of the wrong kind or out of range; names tell what a field is."""
+    for name in (f.name for f in fields(settings)):
+        value = getattr(settings, name)
+        if name in COUNTS:
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name} must be an integer; got {type(value).__name__}")
+            if value < COUNTS[name]:
+                raise ValueError(f"{name} must be at least {COUNTS[name]}; got {value}")
+        elif name in ABOVE_ZERO:
+            validation.number(name, value, above=0.0)
+        elif name == "duration_s":
+            validation.number(name, value, at_least=LEAST_S)
+        else:
+            most = 1.0 if name.rpartition("_")[2] in PROBABILITIES else SHARES.get(name, float("inf"))
+            validation.number(name, value, at_least=0.0, at_most=most)
