@@ -7,7 +7,19 @@ Loads, vibration, walking and latency are modelled, sampled by imperfect sensors
                                 +-> truth
 """
 
+from fusion.simulation.plate_settings import PlateSettings
+from fusion.simulation.plate_truth import Change, Nuisance, PlateSimulation
+from fusion.simulation.plates import simulate_plates
 from fusion.simulation.settings import SimulationSettings
 from fusion.simulation.simulation import Simulation, simulate
 
-__all__ = ["Simulation", "SimulationSettings", "simulate"]
+__all__ = [
+    "Change",
+    "Nuisance",
+    "PlateSettings",
+    "PlateSimulation",
+    "Simulation",
+    "SimulationSettings",
+    "simulate",
+    "simulate_plates",
+]

@@ -58,8 +58,8 @@ def read(
         Draws gains, offsets and noise.
     """
     n, plates = forces.shape
-    gain = 1.0 + settings.span_error * rng.normal(size=plates)
-    white_g = settings.noise_g * np.exp(NOISE_SPREAD * rng.normal(size=plates))
+    gain = 1.0 + settings.span_error * rng.standard_normal((plates,))
+    white_g = settings.noise_g * np.exp(NOISE_SPREAD * rng.standard_normal((plates,)))
     noise = _drift_g(settings, times_s, plates, rng)
     noise += vibration
     noise += white_g * rng.standard_normal((n, plates))
@@ -86,7 +86,7 @@ def _drift_g(settings: ScaleSettings, times_s: Array, plates: int, rng: np.rando
     np.cumsum(walk, axis=0, out=walk)
     phase, period = rng.uniform(0.0, 2 * np.pi), rng.uniform(*THERMAL_S)
     temperature = np.sqrt(2.0) * np.sin(2 * np.pi * times_s / period + phase)
-    walk += temperature[:, None] * (settings.thermal_g * rng.normal(size=plates))
+    walk += temperature[:, None] * (settings.thermal_g * rng.standard_normal((plates,)))
     return walk
 
 

@@ -162,4 +162,5 @@ def _sum_of(waves: tuple[Array, Array], times_s: Array) -> Array:
     total = np.zeros(len(times_s))
     for hertz, phase in zip(*waves, strict=True):
         total += np.sin(2 * np.pi * hertz * times_s + phase)
-    return total * np.sqrt(2.0 / WAVES)
+    total *= np.sqrt(2.0 / WAVES)
+    return total

@@ -77,9 +77,9 @@ COUNTS = {"seed": 0, "shoppers": 1, "fixtures": 1, "shelves": 1, "plates": 1, "e
 """Integers, and the least that they may be."""
 SHARES = {"crosstalk": 0.1, "creep": 0.1, "span_error": 0.1, "double_share": 1.0, "swap_share": 1.0, "hold_share": 1.0}
 """Shares, and the most that they may be: beyond a tenth, a plate is no scale."""
-ABOVE_ZERO = ("capacity_g", "rate_hz")
+LEAST = {"duration_s": 20.0, "rate_hz": 1.0, "capacity_g": 1.0}
+"""Numbers that are not merely not negative, and the least that they may be."""
 PROBABILITIES = ("probability", "loss", "repetition", "duplication", "reordering", "lateness", "dropout")
-LEAST_S = 20.0
 
 
 def check(settings: Any) -> None:
@@ -91,10 +91,6 @@ def check(settings: Any) -> None:
                 raise TypeError(f"{name} must be an integer; got {type(value).__name__}")
             if value < COUNTS[name]:
                 raise ValueError(f"{name} must be at least {COUNTS[name]}; got {value}")
-        elif name in ABOVE_ZERO:
-            validation.number(name, value, above=0.0)
-        elif name == "duration_s":
-            validation.number(name, value, at_least=LEAST_S)
         else:
             most = 1.0 if name.rpartition("_")[2] in PROBABILITIES else SHARES.get(name, float("inf"))
-            validation.number(name, value, at_least=0.0, at_most=most)
+            validation.number(name, value, at_least=LEAST.get(name, 0.0), at_most=most)

@@ -73,7 +73,7 @@ def _act(
             held = action.held_g * np.abs(loads) / np.abs(loads).sum()
             add_press(forces, times_s, down, start_s, touched, held, rng)
     if rng.random() < settings.lean_probability:
-        shelf = np.flatnonzero(shelves == shelves[touched[0]])
+        shelf = np.flatnonzero(shelves == shelves[touched[0]]).tolist()
         add_lean(forces, times_s, out, home, shelf, rng.uniform(*LEAN_G), rng)
 
 
@@ -90,12 +90,11 @@ def _vibration_g(
     modes = draw_modes(shelves, np.array([plate.box.center_m[2] for plate in fixture.plates]), rng)
     impulses = _footfalls(fixture, visits, rng)
     impulses += [(t, handling(rng)) for action in actions for t in action.reach_s[1:3]]
-    shaking = settings.vibration_g * motion(times_s, modes, impulses, rng)
-    rough = []
+    impulses = [(time, settings.vibration_g * strength) for time, strength in impulses]
     for start_s in rng.uniform(0.0, times_s[-1], rng.poisson(settings.bursts_per_hour * times_s[-1] / 3600.0)):
         sigma_g = settings.burst_g * rng.uniform(BURST_LEAST, 1.0)
-        rough += burst(modes, shelves, start_s, start_s + rng.uniform(*BURST_S), sigma_g, rng)
-    return np.asarray((shaking + motion(times_s, modes, rough, rng)) @ modes.shape)
+        impulses += burst(modes, shelves, start_s, start_s + rng.uniform(*BURST_S), sigma_g, rng)
+    return np.asarray(motion(times_s, modes, impulses, rng) @ modes.shape)
 
 
 def _footfalls(fixture: Fixture, visits: list[Visit], rng: np.random.Generator) -> list[tuple[float, float]]:

@@ -40,7 +40,7 @@ def build_store(settings: SimulationSettings, rng: np.random.Generator) -> Store
                 for k in range(settings.plates)
             )
             shelves.append(Shelf(f"{i + 1}/{j + 1}", plates))
-            for first, count in _partition(settings.plates, rng):
+            for first, count in partition(settings.plates, rng):
                 size = np.array([count * PITCH_M, DEPTH_M, height])
                 facings.append((plates[first : first + count], Box(plates[first].box.origin_m, size, rotation)))
         fixtures.append(Fixture(str(i + 1), tuple(shelves)))
@@ -71,7 +71,7 @@ def _heights(shelves: int) -> np.ndarray:
     return np.linspace(LOWEST_M, HIGHEST_M, shelves + 1)[:-1] if shelves > 1 else np.array([0.9])
 
 
-def _partition(plates: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+def partition(plates: int, rng: np.random.Generator) -> list[tuple[int, int]]:
     """Cut a shelf into facings of one to three plates: (first plate, count)."""
     parts = []
     first = 0

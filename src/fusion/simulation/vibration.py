@@ -16,7 +16,7 @@ IN_PHASE = 0.2  # share of a shelf's variance in phase: sums over twelve plates 
 DECAY_S = 0.4  # of the modes: vibration outlives a footfall by about a second
 STRIDE_M = 0.7  # from footfall to footfall, of an adult
 FOOTFALL_RANGE_M = 1.0  # distance at which a footfall is felt 1/e as much
-STRENGTH, STRENGTH_SPREAD = 3.0, 0.6  # median and spread of its logarithm: some reach six times the median
+STRENGTH, STRENGTH_SPREAD = 3.6, 0.4  # median and spread of its logarithm: some reach three times the median
 HANDLING = 1.5  # strength of a hand that lands on the shelf, over a footfall's
 BURST_S, BURST_LEAST = (2.0, 5.0), 0.25  # how long, and the weakest over the strongest
 BURST_HZ = 25.0  # impulses a second within a burst: too many to tell apart
@@ -63,12 +63,13 @@ def burst(
 
 
 def motion(times_s: Array, modes: Modes, impulses: list[tuple[float, float]], rng: np.random.Generator) -> Array:
-    """Let impulses (time, strength) at evenly spaced times (n,) move each mode, (n, M); ``motion @ shape`` is force."""
+    """Let impulses (time, grams) move each mode at evenly spaced times (n,); the (n, M) times the shape is force."""
     rate = (len(times_s) - 1) / (times_s[-1] - times_s[0])
     ring_s = np.arange(0.0, 4 * DECAY_S, 1.0 / rate)
-    index = np.searchsorted(times_s, [time for time, _ in impulses])
-    within = index < len(times_s)
-    strength = np.array([strength for _, strength in impulses])[within]
+    time, strength = np.array(impulses, dtype=np.float64).reshape(-1, 2).T
+    index = np.searchsorted(times_s, time)
+    within = (time >= times_s[0]) & (index < len(times_s))
+    strength = strength[within]
     result = np.empty((len(times_s), len(modes.hertz)))
     for m, hertz in enumerate(modes.hertz):
         signs = rng.choice([-1.0, 1.0], len(strength))
