@@ -12,6 +12,7 @@ TARE_G = (-5000.0, 9000.0)
 QUANTUM_G = 0.241
 NOISE_SPREAD = 0.35  # of its logarithm: nine in ten plates lie within 0.4 and 1.2 g
 GLITCH_G = (30.0, 270.0)
+TARED = 12  # samples whose mean becomes the new zero
 THERMAL_S = (600.0, 1800.0)  # an air conditioner's or a chiller's cycle; cells drift by 0.02 % of 20 kg in 10 K
 SHARED = 2  # neighbouring plates on one converter: in the public recording they repeat samples together
 
@@ -67,8 +68,8 @@ def read(
     readings += noise
     np.minimum(readings, settings.capacity_g, out=readings)
     readings += rng.uniform(*TARE_G, plates)
-    for sample in rezeros:
-        readings[sample:] -= readings[sample].copy()
+    for sample in rezeros:  # a controller averages the last packet before it tares
+        readings[sample:] -= readings[max(sample - TARED, 0) : sample].mean(axis=0)
     source = _source(settings, n, plates, rng)
     missing = rng.random((n, plates), dtype=np.float32) < settings.sample_loss if settings.sample_loss else None
     grams = _sampled(readings, source, missing)

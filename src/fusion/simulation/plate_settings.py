@@ -9,7 +9,8 @@ from fusion.simulation.scale_settings import ScaleSettings
 class PlateSettings(ScaleSettings):
     """Size of the fixture, how busy it is and what else happens to it.
 
-    The fields of `ScaleSettings`, by name only, say how its scales err; here re-zeroing is on. How busy a fixture is
+    The fields of `ScaleSettings`, by name only, say how its scales err; here re-zeroing is on. Samples come in order:
+    late and doubled packets are the business of `simulate`. How busy a fixture is
     nobody has published: the rates are those of a well-visited shelf, and the shares make every kind of change common
     enough to be judged.
 

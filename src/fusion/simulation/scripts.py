@@ -189,8 +189,8 @@ class _Planner:
         )
 
     def _hold(self) -> tuple[float, float]:
-        """Draw for how long a hand rests before it does anything, and how heavily; who rests changes nothing else."""
-        rng = self.rng.spawn(1)[0]
+        """Draw for how long a hand rests before it does anything, and how heavily."""
+        rng = self.rng.spawn(1)[0]  # of its own, so that settings without holds draw what they always drew
         if rng.random() >= self.settings.hold_probability:
             return 0.0, 0.0
         return float(rng.uniform(*HOLD_S)), float(rng.uniform(*TOUCH_G))
