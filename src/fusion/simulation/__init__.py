@@ -2,9 +2,15 @@
 
 Loads, vibration, walking and latency are modelled, sampled by imperfect sensors and delivered by an imperfect network::
 
-    store -> shelf -> scripts --+-> scales -> converters --+-> delivery -> observations
-                                +-> body ---> targets -----+
+    store -> shelf -> scripts --+-> scales ---> converters -> delivery -> observations
+                                +-> body ---> targets --------^
                                 +-> truth
+
+A fixture alone, without bodies, comes with the truth of every load and every disturbance, to judge segmentation::
+
+    plate_script -> plates ---> converters -> readings
+
+Both feel the same `forces` and `vibration`, and err by the same `converters` and `scale_settings`.
 """
 
 from fusion.simulation.plate_settings import PlateSettings

@@ -13,7 +13,10 @@ QUANTUM_G = 0.241
 NOISE_SPREAD = 0.35  # of its logarithm: nine in ten plates lie within 0.4 and 1.2 g
 GLITCH_G = (30.0, 270.0)
 TARED = 12  # samples whose mean becomes the new zero
-THERMAL_S = (600.0, 1800.0)  # an air conditioner's or a chiller's cycle; cells drift by 0.02 % of 20 kg in 10 K
+THERMAL_S = (
+    600.0,
+    1800.0,
+)  # an air conditioner's or a chiller's cycle: by 1 K, and cells drift by 4 g of 20 kg in 10 K
 SHARED = 2  # neighbouring plates on one converter: in the public recording they repeat samples together
 
 

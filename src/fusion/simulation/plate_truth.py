@@ -22,7 +22,7 @@ class Change:
         When half of the load had moved.
     start_ns, end_ns : int
         The first of the hand's push or of the load, and the last; ringing (0.1 to 0.25 s) and creep go on. A hold
-        before it is a nuisance of its own.
+        that ends with it is a nuisance of its own.
     plates : tuple of int
         Columns.
     delta_g : tuple of float
@@ -43,7 +43,7 @@ class Nuisance:
     Parameters
     ----------
     kind : {"touch", "hold", "lean", "walk", "burst", "glitch", "rezero"}
-        A touch presses for 0.3 to 1.5 s; a hold, the rest of a hand for 1 to 12 s, may end in a change.
+        A touch presses for 0.3 to 1.5 s; a hold, the rest of a hand for 1 to 12 s, may end with a change.
     start_ns, end_ns : int
         First and last; equal for a glitch, the time of its sample, and a re-zeroing, that of the first new sample.
     plates : tuple of int

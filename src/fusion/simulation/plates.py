@@ -1,16 +1,17 @@
 """Plates without shoppers' bodies: an hour of one fixture with its truth, to judge segmentation alone."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.simulation.clock import START_NS, epoch_ns
-from fusion.simulation.converters import QUANTUM_G, Readings, read
+from fusion.simulation.converters import QUANTUM_G, TARE_G, Readings, read
 from fusion.simulation.forces import LEAN_G, add_lean, add_press, add_step, crosstalk_matrix
 from fusion.simulation.paths import Array
-from fusion.simulation.plate_script import Lot, Script, write_script
+from fusion.simulation.plate_script import Lot, Move, Script, write_script
 from fusion.simulation.plate_settings import PlateSettings
 from fusion.simulation.plate_shaking import Shaking, shaking
 from fusion.simulation.plate_truth import Change, Nuisance, NuisanceKind, PlateSimulation
@@ -30,7 +31,7 @@ def simulate_plates(settings: PlateSettings | None = None) -> PlateSimulation:
     Parameters
     ----------
     settings : PlateSettings, optional
-        Size, business and faults; the defaults otherwise.
+        Size, activity and faults; the defaults otherwise.
 
     Examples
     --------
@@ -49,37 +50,32 @@ def simulate_plates(settings: PlateSettings | None = None) -> PlateSimulation:
     script = write_script(settings, rng["script"])
     shaken = shaking(settings, script, groups, heights_m[groups], times_s, rng["shaking"])
     crosstalk = crosstalk_matrix(groups, settings.crosstalk, rng["forces"])
-    count = rng["converters"].poisson(settings.rezeros_per_hour * settings.duration_s / 3600.0)
-    rezeros = np.sort(rng["converters"].integers(1, len(times_s), count))
+    rezeros = _rezeros(settings, len(times_s), rng["converters"])
+    arrived = _arrived(settings, len(times_s), rng["network"])
 
-    changes: list[Change] = []
-    nuisances = _shaken(shaken, len(groups))
+    changes, nuisances, readings = [], _shaken(shaken, len(groups)), []
     nuisances += [_nuisance("rezero", times_s[k], times_s[k], range(len(groups))) for k in rezeros]
-    readings = []
     for shelf in range(settings.shelves):  # one after the other: their forces are the largest arrays
         columns = slice(shelf * per_shelf, (shelf + 1) * per_shelf)
-        forces = np.zeros((len(times_s), per_shelf))
-        changes += _move(settings, script, shelf, forces, times_s, nuisances, rng["forces"])
-        _press(script, shelf, forces, times_s, nuisances, rng["forces"])
-        _lean(settings, script, shelf, forces, times_s, nuisances, rng["forces"])
-        forces += forces @ crosstalk[columns, columns]
-        vibration = shaken.motion @ shaken.shape[:, columns]
-        opening_g = script.opening_g[columns]
-        told = read(settings, times_s, forces, vibration, opening_g, rezeros, rng["converters"])
+        acted = _Shelf(columns.start, times_s, np.zeros((len(times_s), per_shelf)), rng["forces"])
+        acted.act(settings, script, shelf)
+        acted.forces += acted.forces @ crosstalk[columns, columns]
+        vibration, opening_g = shaken.motion @ shaken.shape[:, columns], script.opening_g[columns]
+        told = read(settings, times_s, acted.forces, vibration, opening_g, rezeros, rng["converters"])
         _disconnect(told, settings.plates, rng["converters"])
-        first = columns.start
-        nuisances += [_nuisance("glitch", times_s[k], times_s[k], [first + i], [g]) for k, i, g in told.glitches]
+        changes += acted.changes
+        nuisances += acted.nuisances
+        for k, column, size_g in told.glitches:
+            if arrived[k] and column < settings.plates:
+                nuisances.append(_nuisance("glitch", times_s[k], times_s[k], [columns.start + column], [size_g]))
         readings.append(told)
 
-    phantom = np.arange(len(groups)) % per_shelf >= settings.plates
-    nuisances = [n for n in nuisances if n.kind != "glitch" or not phantom[n.plates[0]]]
-    arrived = _arrived(settings, len(times_s), rng["network"])
     return PlateSimulation(
         settings=settings,
         rate_hz=settings.rate_hz,
         groups=groups,
         facings=script.facings,
-        sample_ns=_sample_ns(times_s)[arrived],
+        sample_ns=START_NS + np.rint(1e9 * times_s[arrived]).astype(np.int64),
         grams=np.concatenate([r.grams for r in readings], axis=1)[arrived],
         noise_g=np.concatenate([r.noise_g for r in readings], axis=1)[arrived],
         changes=tuple(sorted(changes, key=attrgetter("time_ns"))),
@@ -88,68 +84,55 @@ def simulate_plates(settings: PlateSettings | None = None) -> PlateSimulation:
         gain=np.concatenate([r.gain for r in readings]),
         white_g=np.concatenate([r.white_g for r in readings]),
         crosstalk=crosstalk,
-        phantom=phantom,
+        phantom=np.arange(len(groups)) % per_shelf >= settings.plates,
     )
 
 
-def _move(
-    settings: PlateSettings,
-    script: Script,
-    shelf: int,
-    forces: Array,
-    times_s: Array,
-    nuisances: list[Nuisance],
-    rng: np.random.Generator,
-) -> list[Change]:
-    """Act out what is taken from a shelf and put there; hands that rest before become nuisances."""
-    changes = []
-    first = shelf * forces.shape[1]
-    for move in script.moves:
-        columns, loads = _local(move.lot, first, forces)
-        if not columns:
-            continue
-        start_s, end_s = add_step(forces, times_s, move.time_s, columns, loads, settings.creep, rng)
+@dataclass(slots=True, eq=False)
+class _Shelf:
+    """One shelf, whose columns begin at `first` of the fixture's, as the script is acted out on it."""
+
+    first: int
+    times_s: Array
+    forces: Array
+    rng: np.random.Generator
+    changes: list[Change] = field(default_factory=list)
+    nuisances: list[Nuisance] = field(default_factory=list)
+
+    def act(self, settings: PlateSettings, script: Script, shelf: int) -> None:
+        for move in script.moves:
+            if self._bears(move.lot):
+                self._move(move, settings.creep)
+        for press in script.presses:
+            if self._bears(press.lot):
+                self._press(press.kind, press.start_s, press.end_s, press.lot)
+        for start_s, end_s, leaned_on in script.leans:
+            if leaned_on == shelf:
+                self._lean(start_s, end_s, settings.plates)
+
+    def _bears(self, lot: Lot) -> bool:
+        return self.first <= lot.columns[0] < self.first + int(self.forces.shape[1])
+
+    def _own(self, lot: Lot) -> list[int]:
+        return [column - self.first for column in lot.columns]
+
+    def _move(self, move: Move, creep: float) -> None:
+        lot = move.lot
+        start_s, end_s = add_step(self.forces, self.times_s, move.time_s, self._own(lot), lot.grams, creep, self.rng)
         time_ns, start_ns, end_ns = (epoch_ns(time) for time in (move.time_s, start_s, end_s))
-        changes.append(Change(time_ns, start_ns, end_ns, move.lot.columns, tuple(loads.tolist())))
-        if move.hold_s > 0.0:
-            held = move.hold_g * np.abs(loads) / np.abs(loads).sum()
-            down_s = start_s - move.hold_s
-            add_press(forces, times_s, down_s, start_s, columns, held, rng)
-            nuisances.append(_nuisance("hold", down_s, start_s, move.lot.columns, held))
-    return changes
+        self.changes.append(Change(time_ns, start_ns, end_ns, lot.columns, tuple(lot.grams.tolist())))
+        if move.hold_s > 0.0:  # the hand lets go while it lifts or when it has put down
+            share = np.abs(lot.grams) / np.abs(lot.grams).sum()
+            self._press("hold", start_s - move.hold_s, end_s, Lot(lot.columns, move.hold_g * share))
 
+    def _press(self, kind: NuisanceKind, start_s: float, end_s: float, lot: Lot) -> None:
+        add_press(self.forces, self.times_s, start_s, end_s, self._own(lot), lot.grams, self.rng)
+        self.nuisances.append(_nuisance(kind, start_s, end_s, lot.columns, lot.grams))
 
-def _press(
-    script: Script, shelf: int, forces: Array, times_s: Array, nuisances: list[Nuisance], rng: np.random.Generator
-) -> None:
-    for press in script.presses:
-        columns, loads = _local(press.lot, shelf * forces.shape[1], forces)
-        if columns:
-            add_press(forces, times_s, press.start_s, press.end_s, columns, loads, rng)
-            nuisances.append(_nuisance(press.kind, press.start_s, press.end_s, press.lot.columns, loads))
-
-
-def _lean(
-    settings: PlateSettings,
-    script: Script,
-    shelf: int,
-    forces: Array,
-    times_s: Array,
-    nuisances: list[Nuisance],
-    rng: np.random.Generator,
-) -> None:
-    first = shelf * forces.shape[1]
-    for start_s, end_s, leaned_on in script.leans:
-        if leaned_on == shelf:
-            columns = range(settings.plates)
-            profile = add_lean(forces, times_s, start_s, end_s, columns, rng.uniform(*LEAN_G), rng)
-            nuisances.append(_nuisance("lean", start_s, end_s, range(first, first + settings.plates), profile))
-
-
-def _local(lot: Lot, first: int, forces: Array) -> tuple[list[int], Array]:
-    """Translate a lot to a shelf's own columns; none if it lies on another shelf."""
-    columns = [column - first for column in lot.columns]
-    return (columns, lot.grams) if 0 <= columns[0] < forces.shape[1] else ([], lot.grams)
+    def _lean(self, start_s: float, end_s: float, plates: int) -> None:
+        peak_g = self.rng.uniform(*LEAN_G)
+        profile_g = add_lean(self.forces, self.times_s, start_s, end_s, range(plates), peak_g, self.rng)
+        self.nuisances.append(_nuisance("lean", start_s, end_s, range(self.first, self.first + plates), profile_g))
 
 
 def _nuisance(
@@ -174,7 +157,7 @@ def _disconnect(told: Readings, plates: int, rng: np.random.Generator) -> None:
     for column in range(plates, columns):
         spread = PHANTOM_SPREAD_G * rng.uniform() * (rng.random() < 0.5)
         noise = QUANTUM_G * np.rint(spread * rng.standard_normal(n) / QUANTUM_G)
-        told.grams[:, column] = told.grams[0, column] + noise
+        told.grams[:, column] = QUANTUM_G * np.rint(rng.uniform(*TARE_G) / QUANTUM_G) + noise
         told.noise_g[:, column] = noise
 
 
@@ -183,5 +166,6 @@ def _arrived(settings: PlateSettings, n: int, rng: np.random.Generator) -> NDArr
     return np.asarray(np.repeat(rng.random(-(-n // SAMPLES)) >= settings.packet_loss, SAMPLES)[:n])
 
 
-def _sample_ns(times_s: Array) -> NDArray[np.int64]:
-    return np.asarray(START_NS + np.rint(1e9 * times_s).astype(np.int64))
+def _rezeros(settings: PlateSettings, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Choose the samples at which the fixture is tared."""
+    return np.sort(rng.integers(1, n, rng.poisson(settings.rezeros_per_hour * settings.duration_s / 3600.0)))

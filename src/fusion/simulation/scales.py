@@ -68,10 +68,10 @@ def _act(
     if action.kind == "touch":
         add_press(forces, times_s, down, up, touched, loads, rng)
     else:
-        start_s, _ = add_step(forces, times_s, action.time_s, touched, loads, settings.creep, rng)
+        _, end_s = add_step(forces, times_s, action.time_s, touched, loads, settings.creep, rng)
         if action.held_g > 0.0:
             held = action.held_g * np.abs(loads) / np.abs(loads).sum()
-            add_press(forces, times_s, down, start_s, touched, held, rng)
+            add_press(forces, times_s, down, end_s, touched, held, rng)
     if rng.random() < settings.lean_probability:
         shelf = np.flatnonzero(shelves == shelves[touched[0]]).tolist()
         add_lean(forces, times_s, out, home, shelf, rng.uniform(*LEAN_G), rng)
