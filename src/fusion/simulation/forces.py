@@ -15,12 +15,12 @@ STEP_S = (0.05, 0.1)  # from full load to none: four samples at 60 Hz
 PUSH_G, PUSH_S = (10.0, 60.0), (0.05, 0.2)  # the hand, before it lifts or after it puts down; 53 g over 0.18 s
 RINGING, RINGING_S = (0.005, 0.03), (0.1, 0.25)  # amplitude over the step, and decay
 RINGING_HZ = (8.0, 15.0)
-# Strain gauges creep for minutes: OIML R60 allows a cell of class C3 0.023 % of its load in 30 min, most of it in the
+# Strain gauges creep for minutes: OIML R60 allows a cell of class C3 0.025 % of its load in 30 min, most of it in the
 # first; plates on four cheap cells are several times worse. Drawn over the mean that is set, 0.4 to 2 times it.
 CREEP_SPREAD, CREEP_S = (0.4, 2.0), (10.0, 60.0)
 CREEP_END = 6.0  # time constants after which nothing more is felt
 PRESS_EDGE_S = (0.1, 0.3)  # for a hand to press and to let go
-# A relaxed hand keeps its force to 2 % within a second (Jones, Hamilton and Wolpert 2002), at the 8-12 Hz of
+# A hand keeps its force to some 2 % within a second (Jones, Hamilton and Wolpert 2002), at the 8-12 Hz of
 # physiological tremor (McAuley and Marsden 2000), but wanders where nobody watches it: 15 %, a wide guess.
 TREMOR, TREMOR_HZ, TREMOR_WIDTH_HZ = 0.02, (8.0, 12.0), 1.0
 WANDER, WANDER_HZ = 0.15, (0.1, 1.0)
