@@ -12,7 +12,7 @@ from setuptools import Extension, setup
 FLAGS = (
     ["/std:c++17", "/O2", "/fp:precise"]
     if sys.platform == "win32"
-    else ["-std=c++17", "-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra"]
+    else ["-std=c++17", "-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-thread-jumps", "-fvisibility=hidden", "-Wall", "-Wextra"]
 )
 VERSION = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
@@ -22,7 +22,7 @@ def extension(source: Path) -> Extension:
     return Extension(
         f"fusion.native.{source.stem}",
         [source.as_posix()],
-        include_dirs=["ext/core", get_include()],
+        include_dirs=["ext/core", "ext/bindings", get_include()],
         depends=[str(header) for header in Path("ext/core").glob("*.hpp")],
         define_macros=[("FUSION_FLAGS", f'"{" ".join(FLAGS)}"'), ("FUSION_VERSION", f'"{VERSION}"')],
         extra_compile_args=FLAGS,

@@ -7,14 +7,23 @@ from libc.string cimport memcpy
 import numpy as np
 
 
+cdef extern from "simd_level.hpp" namespace "fusion::simd" nogil:
+    ctypedef int Level
+    Level chosen()
+
+
 cdef extern from "segmentation.hpp" namespace "fusion::segmentation" nogil:
+    cdef enum Head:
+        REZEROED
     cdef cppclass Config:
-        int64_t window, ring, push, memory, hold, merge_ns, gap_ns
-        float threshold, attack, release, half_item_g, floor_g
+        int64_t block, settle, steady, history, hold, window, noise_blocks, push_blocks
+        int64_t plateau, join, coincide, quick, calm, merge_ns, gap_ns
+        float threshold, leak, drift, half_item_g, floor_g, drift_g
     cdef cppclass State:
         int64_t plates, capacity
+        int64_t* head
     cdef cppclass Event:
-        int64_t id, revision, start_ns, end_ns, kind, final, first, count
+        int64_t id, revision, start_ns, step_ns, end_ns, kind, final, first, count
         float quality
     cdef cppclass Out:
         int64_t events_count, members_count
@@ -23,15 +32,16 @@ cdef extern from "segmentation.hpp" namespace "fusion::segmentation" nogil:
         float* deltas
         float* sigmas
     cdef cppclass PlateHealth:
-        int32_t flags
-        float noise_g, level_g
-        int64_t samples, missing
-    size_t storage_size(int64_t plates, int64_t ring)
-    State bind(void* storage, int64_t plates, int64_t ring)
-    void start(const State&, const int32_t* groups)
+        int32_t flags, spikes
+        float noise_g, level_g, drift_g
+        int64_t samples, missing, faults
+    size_t storage_size(int64_t plates, const Config&)
+    int64_t report_room(int64_t plates)
+    State bind(void* storage, int64_t plates, const Config&)
+    void start(const State&, const int32_t* groups, const int32_t* shared, const float* limits)
     bint ordered(const State&, const int64_t* sample_ns, int64_t n)
-    int64_t advance(const State&, const Config&, Out&, const int64_t*, const float*, int64_t row, int64_t n)
-    void c_flush "fusion::segmentation::flush"(const State&, const Config&, Out&)
+    int64_t advance(const State&, const Config&, Out&, const int64_t*, const float*, int64_t row, int64_t n, Level)
+    void c_flush "fusion::segmentation::flush"(const State&, const Config&, Out&, Level)
     int64_t c_open_since "fusion::segmentation::open_since"(const State&)
     PlateHealth c_health "fusion::segmentation::health"(const State&, const Config&, int64_t p)
 
@@ -42,20 +52,22 @@ cdef class Stream:
     cdef Config _config
     cdef State _state
     cdef Out _out
+    cdef Level _level
     cdef unsigned char[::1] _storage
     cdef unsigned char[::1] _events
     cdef int32_t[::1] _plates
     cdef float[::1] _deltas
     cdef float[::1] _sigmas
 
-    def __init__(self, const int32_t[::1] groups, tuple config):
+    def __init__(self, const int32_t[::1] groups, const int32_t[::1] shared, const float[::1] limits, tuple config):
         cdef Config* c = &self._config
-        c.window, c.ring, c.push, c.memory, c.hold, c.merge_ns, c.gap_ns = config[:7]
-        c.threshold, c.attack, c.release, c.half_item_g, c.floor_g = config[7:]
-        cdef int64_t plates = groups.shape[0]
-        self._storage = np.zeros(storage_size(plates, c.ring), np.uint8)
-        self._state = bind(&self._storage[0], plates, c.ring)
-        cdef int64_t room = self._state.capacity + plates
+        c.block, c.settle, c.steady, c.history, c.hold, c.window, c.noise_blocks, c.push_blocks = config[:8]
+        c.plateau, c.join, c.coincide, c.quick, c.calm, c.merge_ns, c.gap_ns = config[8:15]
+        c.threshold, c.leak, c.drift, c.half_item_g, c.floor_g, c.drift_g = config[15:]
+        cdef int64_t plates = groups.shape[0], room = report_room(plates)
+        self._level = chosen()
+        self._storage = np.zeros(storage_size(plates, c[0]), np.uint8)
+        self._state = bind(&self._storage[0], plates, c[0])
         self._events = np.zeros(room * sizeof(Event), np.uint8)
         self._plates = np.zeros(room, np.int32)
         self._deltas = np.zeros(room, np.float32)
@@ -64,19 +76,21 @@ cdef class Stream:
         self._out.plates = &self._plates[0]
         self._out.deltas = &self._deltas[0]
         self._out.sigmas = &self._sigmas[0]
-        start(self._state, &groups[0])
+        start(self._state, &groups[0], &shared[0], &limits[0])
 
     def push(self, const int64_t[::1] sample_ns, const float[:, ::1] grams):
         """Take n samples of all plates; events as tuples in the order of `fusion.segmentation.WeightEvent`."""
         cdef int64_t row = 0, n = sample_ns.shape[0]
         cdef list found = []
+        if grams.shape[0] != n or grams.shape[1] != self._state.plates:
+            raise ValueError(f"grams must have shape ({n}, {self._state.plates})")
         if n == 0:
             return found
         if not ordered(self._state, &sample_ns[0], n):
             raise ValueError("sample_ns must not decrease, nor go back behind an earlier push")
         while row < n:
             with nogil:
-                row = advance(self._state, self._config, self._out, &sample_ns[0], &grams[0, 0], row, n)
+                row = advance(self._state, self._config, self._out, &sample_ns[0], &grams[0, 0], row, n, self._level)
             if self._out.events_count:
                 self._append(found)
         return found
@@ -84,7 +98,7 @@ cdef class Stream:
     def flush(self):
         """End of the stream."""
         cdef list found = []
-        c_flush(self._state, self._config, self._out)
+        c_flush(self._state, self._config, self._out, self._level)
         self._append(found)
         return found
 
@@ -93,23 +107,31 @@ cdef class Stream:
         return c_open_since(self._state)
 
     def health(self):
-        """Flags, noise, level, samples, missing: (P,) each."""
+        """Flags, spikes, noise, level, drift, samples, missing, faults: (P,) each."""
         cdef int64_t p, plates = self._state.plates
         cdef PlateHealth h
         result = (
             np.empty(plates, np.int32),
+            np.empty(plates, np.int32),
             np.empty(plates, np.float32),
             np.empty(plates, np.float32),
+            np.empty(plates, np.float32),
+            np.empty(plates, np.int64),
             np.empty(plates, np.int64),
             np.empty(plates, np.int64),
         )
-        cdef int32_t[::1] flags = result[0]
-        cdef float[::1] noise = result[1], level = result[2]
-        cdef int64_t[::1] samples = result[3], missing = result[4]
+        cdef int32_t[::1] flags = result[0], spikes = result[1]
+        cdef float[::1] noise = result[2], level = result[3], drift = result[4]
+        cdef int64_t[::1] samples = result[5], missing = result[6], faults = result[7]
         for p in range(plates):
             h = c_health(self._state, self._config, p)
-            flags[p], noise[p], level[p], samples[p], missing[p] = h.flags, h.noise_g, h.level_g, h.samples, h.missing
+            flags[p], spikes[p], noise[p], level[p], drift[p] = h.flags, h.spikes, h.noise_g, h.level_g, h.drift_g
+            samples[p], missing[p], faults[p] = h.samples, h.missing, h.faults
         return result
+
+    def rezeroed(self):
+        """How often all plates were set to zero at once."""
+        return self._state.head[<int>REZEROED]
 
     def save(self):
         """The whole state."""
@@ -131,6 +153,7 @@ cdef class Stream:
                     e.id,
                     e.revision,
                     e.start_ns,
+                    e.step_ns,
                     e.end_ns,
                     np.array(self._plates[e.first : e.first + e.count]),
                     np.array(self._deltas[e.first : e.first + e.count]),

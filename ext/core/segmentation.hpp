@@ -1,157 +1,283 @@
-// Weight events from the load cells of one fixture, tick by tick.
+// Weight events from the load cells of one fixture, block by block.
 //
-// Solves: which adjacent plates changed their load together, when (onset, settled) and by how much, with the standard
-// deviation of each change; what was only pushed; which plates are out of order.
-// Source: CUSUM of Page (Biometrika 41, 1954), threshold by Siegmund (Sequential Analysis, 1985); tests of stationarity
-// by the range of window means and Hartley's ratio of variances.
-// Assumes: a nominal sampling rate; noise that is stationary for seconds; what shakes the fixture shakes most plates.
+// Solves: which plates of a shelf changed their load together, when (onset, step, settled) and by how much, with the
+// standard deviation of each change; what was only pushed; which plates are out of order.
+// Source: CUSUM of Page (Biometrika 41, 1954), threshold by Siegmund (Sequential Analysis, 1985); local level model
+// (Harvey 1989); most probable step between two known levels (Hinkley, Biometrika 57, 1970).
+// Assumes: a nominal sampling rate; noise that is stationary for seconds apart from vibration of 8-15 Hz.
 // Units: grams, nanoseconds, ticks. float32 with + - * / sqrt only, so that all builds agree bit for bit.
-// Cost: the gate for every plate and tick; for a plate that moves, a scan of its last ring a tick.
+// Cost: the gate for every plate and tick; for a plate that moves, a look at its last half second a block.
 // Memory: caller-owned, storage_size(); nothing else.
 #pragma once
 #include "segmentation_events.hpp"
+#include "segmentation_health.hpp"
 
 namespace fusion::segmentation {
 
-/// Remember how far the plate was pushed, in grams and in standard deviations of the noise then.
-inline void track_peak(const State& s, const Config& c, std::int64_t p, std::int64_t tick) {
-    const float push = held(s, c, p, tick);
-    const float z = push / (std::sqrt(noise_now(s, c, p).sample) * s.activity[0]);
-    if (push > s.f(PEAK, p)) s.f(PEAK, p) = push;
-    if (z > s.f(EXCESS, p)) s.f(EXCESS, p) = z;
-}
-
-/// From STABLE to MOVING; the onset is where the CUSUM that crossed last left zero.
+/// From STABLE to MOVING; the onset is where the mean shift since then is most probable (Page's and Romano's statistic
+/// at one time: the maximum over onsets of the squared sum over the count).
 inline void wake(const State& s, const Config& c, std::int64_t p) {
-    const std::int64_t tick = s.head[TICK];
-    std::int64_t run = s.f(UP, p) > s.f(DOWN, p) ? s.i(RUN_UP, p) : s.i(RUN_DOWN, p);
-    run = run < c.ring - c.window ? run : c.ring - c.window;
-    const std::int64_t onset = tick - run + 1;
-    refine(s, c, p, onset - 1);
+    const std::int64_t tick = s.head[TICK], run = s.f(UP, p) > s.f(DOWN, p) ? s.i(RUN_UP, p) : s.i(RUN_DOWN, p);
+    refine(s, c, p);
+    std::int64_t first = tick - (run + 1) * c.block + 1;
+    first = first > oldest(s) ? first : oldest(s);
+    float sum = 0, best = -1.0f, count = 0;
+    std::int64_t onset = tick;
+    for (std::int64_t t = tick; t >= first; --t) {
+        const float d = s.sample(p, t) - s.f(LEVEL, p);
+        if (!(d == d)) continue;
+        sum += d;
+        count += 1.0f;
+        if (sum * sum > best * count) {
+            best = sum * sum / count;
+            onset = t;
+        }
+    }
     s.i(STATE, p) = MOVING;
     s.l(WOKEN, p) = onset;
-    const bool after_gap = s.head[GAP_TICK] >= 0 && onset - s.head[GAP_TICK] < c.window;
+    const bool after_gap = s.head[GAP_TICK] >= 0 && onset < s.head[GAP_TICK] + c.block;
     s.l(START_NS, p) = after_gap ? s.head[GAP_NS] : s.time(onset);
-    s.f(GAIN, p) = s.f(UP, p) = s.f(DOWN, p) = s.f(PEAK, p) = s.f(EXCESS, p) = 0;
+    s.f(WATCHED, p) = s.f(UP, p) = s.f(DOWN, p) = s.f(PEAK, p) = s.f(EXCESS, p) = 0;
     s.i(RUN_UP, p) = s.i(RUN_DOWN, p) = 0;
-    for (std::int64_t t = onset; t < tick; ++t) track_peak(s, c, p, t);
     ++s.head[AWAKE];
 }
 
-/// From MOVING (or STARTING) to STABLE where the last n ticks are, `w`; a real change becomes a record.
-inline void settle(const State& s, const Config& c, Out& out, std::int64_t p, std::int64_t n, const Parts& w,
-                   float quality) {
-    const std::int64_t tick = s.head[TICK];
-    const float factor = s.activity[0], step = w.mean, variance = w.variance;
-    if (s.i(STATE, p) == MOVING) {
-        const Noise noise = noise_now(s, c, p);
-        float ratio = variance / noise.sample;
-        ratio = ratio > factor * factor ? ratio : factor * factor;
-        const float resolution = quantum(s, c, p);
-        const float var_before = noise.mean * float(c.window) / float(s.i(N_LEVEL, p));
-        float var_after = noise.mean * ratio * float(c.window) / float(w.count) + resolution * resolution / 12.0f;
-        if (quality < 1.0f) var_after += w.range * w.range / 4.0f;
-        if (step * step > NOTICEABLE * (var_before + var_after) || moved(s, c, p)) {
-            const std::int64_t quiet = tick - n + 1;
-            const float shown = quality / std::sqrt(ratio) * float(w.count) / float(n);
-            add_record(s, c, out, p, {step_tick(s, c, p, step, quiet), quiet, step, var_before, var_after, shown});
+/// Remember how far the plate was pushed, in grams and in standard deviations of the noise then.
+inline void track_peak(const State& s, const Config& c, std::int64_t p) {
+    float low = FAR, high = -FAR, least_z = FAR;
+    for (std::int64_t k = 0; k < c.push_blocks; ++k) {
+        const std::int64_t last = s.head[TICK] - k * c.block;
+        const Span b = span(s, c, p, last - c.block + 1, last);
+        if (2 * b.count < c.block || b.count == 0) return;
+        low = b.mean < low ? b.mean : low;
+        high = b.mean > high ? b.mean : high;
+        const float z = std::fabs(b.mean) / std::sqrt(noise_now(s, c, p) + c.leak * b.spread);
+        least_z = z < least_z ? z : least_z;
+    }
+    const float push = low > 0 ? low : (high < 0 ? -high : 0.0f);
+    if (push > s.f(PEAK, p)) s.f(PEAK, p) = push;
+    if (push > 0 && least_z > s.f(EXCESS, p)) s.f(EXCESS, p) = least_z;
+}
+
+/// Take back record r and the loads that came just before it, unless the plate went back to one of them: a hand. The
+/// plate's level is again the one before; the record that it went back to, or -1.
+inline std::int64_t withdraw(const State& s, const Config& c, std::int64_t p, std::int64_t r, Calm& w) {
+    const float after = s.f(LEVEL, p) + w.mean;
+    for (;;) {
+        const std::int64_t below = record_below(s, r);
+        const float before = s.rf(R_BEFORE, r), variance = s.rf(R_VAR_BEFORE, r), whole = after - before;
+        s.rl(R_SETTLED, r) = -1;
+        amend(s, c, r, before, variance);
+        const bool back = below >= 0 && whole * whole <= SIGNIFICANT * (variance + noise_now(s, c, p));
+        if (below < 0 || back || whole > 0) {
+            w.mean += s.f(LEVEL, p) - before;
+            s.f(LEVEL, p) = before;
+            s.f(DOUBT, p) *= variance / level_variance(s, c, p);
+            return back ? below : -1;
+        }
+        r = below;
+    }
+}
+
+/// What settling on `w` over the last n blocks says of a plate that moved: records of its steps. A load that came a
+/// short while ago was a hand, if the plate leaves it slowly, or for less, or the hand lets go first: hands push, wander
+/// and go. Then the change is counted from before the hand.
+inline void tell(const State& s, const Config& c, Out& out, std::int64_t p, std::int64_t n, Calm& w, Steps steps,
+                 float scatter, float quality) {
+    const std::int64_t tick = s.head[TICK], quiet = tick - n * c.block + 1, r = last_record(s, p);
+    const float q = quantum(s, c, p), coarse = 4.0f * w.spread < q * q ? q * q / 12.0f : 0.0f;
+    const float var_after = s.f(INFLATION, p) * scatter / w.weight + coarse + (quality < QUALITY_LONG ? w.scatter : 0);
+    const float shown = quality * float(w.count) / float(n * c.block);
+    if (r >= 0 && changed(s, r)) {
+        const bool more = std::fabs(w.mean) >= c.half_item_g, up = delta(s, r) > 0;
+        const bool calm = more && !s.rl(R_UNEASY, r), quick = steps.tick[0] - s.l(WOKEN, p) <= c.join + c.quick;
+        const bool lets_go = up && dip(s, p, s.l(WOKEN, p), tick) < -LETS_GO * delta(s, r);
+        std::int64_t same = r;
+        if (more && up && !(calm && quick && steps.after[0] > 0 && !lets_go)) {
+            same = withdraw(s, c, p, r, w);
+            steps = find_steps(s, c, p, quiet, w.mean, w.spread);
+        } else if (more) {
+            s.rl(R_SETTLED, r) = up ? LEANS_ON_NEXT : -1;
+            same = -1;
+        }
+        if (same >= 0) {
+            keep(s, c, p, same, w, quiet, var_after, shown);
+            return;
         }
     }
+    float before = 0, var_before = level_variance(s, c, p) + coarse;
+    if (w.mean * w.mean <= NOTICEABLE * (var_before + var_after) && !moved(s, c, p)) return;
+    for (int k = 0; k < steps.count; ++k) {
+        const bool last = k + 1 == steps.count;
+        const float var = last ? var_after : steps.variance[k] + noise_now(s, c, p);
+        add_record(s, c, out, p,
+                   {steps.first[k], steps.tick[k], last ? quiet : steps.end[k], steps.end[k],
+                    last ? tick : (steps.after[k] > before ? LEANS_ON_NEXT : -1), before, steps.after[k], var_before,
+                    var, last ? shown : 0.5f * shown});
+        before = steps.after[k];
+        var_before = var;
+    }
+}
+
+/// From MOVING (or STARTING) to STABLE where the last n blocks are, `w`.
+inline void settle(const State& s, const Config& c, Out& out, std::int64_t p, std::int64_t n, Calm w,
+                   const Steps& steps, float quality) {
+    const float r = noise_now(s, c, p), calm_r = r / (s.activity[0] * s.activity[0]), prior = 4.0f;
+    // The scatter of few blocks says little: it is taken together with what is known, as if from five blocks.
+    float scatter = (prior * r + float(n - 1) * w.scatter) / (prior + float(n - 1));
+    scatter = scatter > r ? scatter : r;
+    if (s.i(STATE, p) == MOVING) tell(s, c, out, p, n, w, steps, scatter, quality * std::sqrt(r / scatter));
     if (s.i(STATE, p) == STARTING) {
-        s.f(NOISE, p) = s.f(MEAN_NOISE, p) = variance;
-        s.i(N_NOISE, p) = 1;
-    } else if (quality < 1.0f) {
-        const float louder = variance / (factor * factor);
+        s.f(NOISE, p) = w.scatter > LEAST_NOISE ? w.scatter : LEAST_NOISE;
+        s.f(TREMOR, p) = w.spread > LEAST_NOISE ? w.spread : LEAST_NOISE;
+        s.i(N_NOISE, p) = std::int32_t(n);
+    } else if (quality < QUALITY_LONG) {
+        const float louder = w.scatter / (s.activity[0] * s.activity[0]);
         s.f(NOISE, p) = louder > s.f(NOISE, p) ? louder : s.f(NOISE, p);
     }
-    s.f(LEVEL, p) += step;
-    s.i(N_LEVEL, p) = std::int32_t(w.count);
-    s.l(SETTLED, p) = tick;
+    s.f(LEVEL, p) += w.mean;
+    s.f(DOUBT, p) = scatter / calm_r / w.weight;
+    s.l(SETTLED, p) = s.head[TICK];
     --s.head[AWAKE];
-    rest(s, c, p);
+    rest(s, p);
 }
 
-/// End MOVING if the last window is quiet, or four of them loud but steady, or it has lasted too long.
+/// Whether plate p shakes by itself: a hand trembles on it. Where the others of its shelf shake too, it is the shelf.
+inline bool loud_alone(const State& s, const Config& c, std::int64_t p, float spread) {
+    float total = 0, count = 0;
+    for (std::int64_t q = 0; q < s.plates; ++q) {
+        if (q == p || s.i(GROUP, q) != s.i(GROUP, p) || s.i(STATE, q) != STABLE) continue;
+        total += s.f(SPREAD, q) / s.f(TREMOR, q);
+        count += 1.0f;
+    }
+    const float shelf = total > count ? total : count;
+    return count > 0 && spread * count > LOUD * (s.f(TREMOR, p) + c.floor_g * c.floor_g) * shelf;
+}
+
+/// End MOVING if the plate is quiet at a level that it reached at once, or quiet for long, or it has lasted too long.
 inline void try_settle(const State& s, const Config& c, Out& out, std::int64_t p) {
-    const std::int64_t awake = s.head[TICK] - s.l(WOKEN, p) + 1;
-    const Noise noise = noise_now(s, c, p);
+    const std::int64_t tick = s.head[TICK], blocks = (tick - s.l(WOKEN, p)) / c.block + 1;
     if (s.i(STATE, p) == STARTING) {
-        const Parts w = parts(s, c, p, 2, c.window);
-        if (w.count && (w.ratio <= STEADY_RATIO || awake >= c.ring)) settle(s, c, out, p, 2 * c.window, w, 1.0f);
+        const Calm w = calm(s, c, p, 2 * c.settle, tick);
+        const bool steady = w.scatter <= LOUD * calm(s, c, p, c.settle, tick).scatter + c.floor_g * c.floor_g;
+        if (w.count > 0 && (steady || blocks >= 2 * c.steady)) settle(s, c, out, p, 2 * c.settle, w, {}, 1.0f);
         return;
     }
-    const Parts last = parts(s, c, p, 2, c.window / 2);
-    const float ringing = RINGING * last.mean;
-    const float spread = noise.sample + ringing * ringing;
-    const float drift = noise.mean + ringing * ringing / float(c.window);
-    const bool quiet = last.variance <= QUIET_SPREAD * spread && last.range * last.range <= QUIET_SLOPE * 4.0f * drift;
-    if (last.count && quiet) {
-        settle(s, c, out, p, c.window, last, 1.0f);
-        return;
-    }
-    if (awake < c.ring) return;
-    const Parts four = parts(s, c, p, 4, c.window);
-    if (!four.count) return;
-    const float now = s.activity[0] * s.activity[0];
-    // The whole fixture shakes; a plate that is loud alone is held by a hand.
-    const bool shared = four.variance <= QUIET_SPREAD * noise.sample * now;
-    const float least = four.variance > noise.sample ? four.variance : noise.sample;
-    const bool steady =
-        four.ratio <= STEADY_RATIO && four.range * four.range <= STEADY_SLOPE * 4.0f * least / float(four.count);
-    if (steady && (shared || awake >= 4 * c.ring)) {
-        settle(s, c, out, p, c.ring, four, QUALITY_LONG);
-    } else if (awake >= c.hold) {
-        settle(s, c, out, p, c.ring, four, QUALITY_FORCED);
-    }
-}
-
-/// Take one tick of all plates.
-inline void take(const State& s, const Config& c, Out& out, std::int64_t now, const float* grams) {
-    std::int64_t* const head = s.head;
-    const std::int64_t tick = ++head[TICK];
-    if (tick > 0 && now - head[LAST_NS] > c.gap_ns) {
-        clear_ring(s);
-        head[GAP_NS] = head[LAST_NS];
-        head[GAP_TICK] = tick;
-    }
-    head[LAST_NS] = now;
-    s.times[s.row(tick)] = now;
-    if (gate(s, c, grams))
-        for (std::int64_t p = 0; p < s.plates; ++p)
-            if (s.f(UP, p) > c.threshold || s.f(DOWN, p) > c.threshold) wake(s, c, p);
-    if (head[AWAKE] > 0) {
-        for (std::int64_t p = 0; p < s.plates; ++p) {
-            if (s.i(STATE, p) == MOVING) track_peak(s, c, p, tick);
-            if (s.i(STATE, p) != STABLE) try_settle(s, c, out, p);
+    track_peak(s, c, p);
+    const float r = noise_now(s, c, p);
+    const Calm w = calm(s, c, p, c.settle, tick);
+    if (w.count > 0 && w.scatter <= QUIET * r && !loud_alone(s, c, p, w.spread)) {
+        const Steps steps = find_steps(s, c, p, tick - c.settle * c.block + 1, w.mean, w.spread);
+        const int k = steps.count - 1;
+        if (sharp(s, c, p, steps.tick[k], k ? steps.after[k - 1] : 0, w.mean, w.spread)) {
+            settle(s, c, out, p, c.settle, w, steps, 1.0f);
+            return;
         }
     }
-    if ((tick + 1) % c.window == 0) learn(s, c);
-    if (head[EVENTS] > 0) conclude(s, c, out);
+    if (blocks < c.steady) return;
+    const Calm longer = calm(s, c, p, c.steady, tick);
+    if (!longer.count || (longer.scatter > QUIET * r && blocks < c.hold)) return;
+    const std::int64_t quiet = tick - c.steady * c.block + 1;
+    const float quality = longer.scatter <= QUIET * r ? QUALITY_LONG : QUALITY_FORCED;
+    settle(s, c, out, p, c.steady, longer, find_steps(s, c, p, quiet, longer.mean, longer.spread), quality);
 }
 
-/// Take rows of (n, plates) grams from `row` on until one reports something; the row after it.
+/// A controller that tares a fixture sets all its readings to about zero at once; nothing moved. Take the new levels.
+inline void take_tare(const State& s, const Config& c, Out& out) {
+    std::int64_t at_zero = 0, known = 0;
+    for (std::int64_t p = 0; p < s.plates; ++p) {
+        if (s.i(STATE, p) == STARTING || s.f(WEIGHT, p) <= 0) continue;
+        const float bound = 4.0f * std::sqrt(noise_now(s, c, p)) + c.half_item_g;
+        at_zero += std::fabs(s.f(LEVEL, p) + s.f(MEAN, p)) <= bound && std::fabs(s.f(MEAN, p)) > bound;
+        ++known;
+    }
+    if (2 * at_zero <= known) return;
+    while (s.head[EVENTS] > 0) finish(s, c, out, 0, QUALITY_EARLY);
+    for (std::int64_t p = 0; p < s.plates; ++p) {
+        if (s.i(STATE, p) == STARTING || s.f(WEIGHT, p) <= 0) continue;
+        if (s.i(STATE, p) == MOVING) --s.head[AWAKE];
+        s.f(LEVEL, p) += s.f(MEAN, p);
+        s.f(MEAN, p) = 0;
+        s.f(DOUBT, p) = 1.0f;
+        rest(s, p);
+    }
+    s.activity[0] = 1.0f;
+    ++s.head[REZEROED];
+}
+
+/// The ticks since the last block are one: watch, wake, settle, report.
+inline void end_block(const State& s, const Config& c, Out& out, simd::Level level) {
+    const Ladder ladder = summarise(s, c, level);
+    if (ladder.incomplete)
+        for (std::int64_t p = 0; p < s.plates; ++p) s.l(MISSING, p) += c.block - std::int64_t(s.f(COUNT, p));
+    feel(s, ladder);
+    if (ladder.watched > 2 && 2 * ladder.above[2] > ladder.watched) take_tare(s, c, out);
+    if (watch(s, c, level))
+        for (std::int64_t p = 0; p < s.plates; ++p)
+            if (s.f(UP, p) > c.threshold || s.f(DOWN, p) > c.threshold) wake(s, c, p);
+    if (s.head[AWAKE] > 0)
+        for (std::int64_t p = 0; p < s.plates; ++p)
+            if (s.i(STATE, p) != STABLE) try_settle(s, c, out, p);
+    if ((s.head[TICK] + 1) % (c.window * c.block) == 0) judge(s, c);
+    if (s.head[EVENTS] > 0) conclude(s, c, out);
+}
+
+/// Fill up the block that has begun with missing samples.
+inline void pad_block(const State& s, const Config& c, Out& out, simd::Level level) {
+    while ((s.head[TICK] + 1) % c.block != 0) {
+        const std::int64_t tick = ++s.head[TICK];
+        s.times[s.row(tick)] = s.head[LAST_NS];
+        for (std::int64_t p = 0; p < s.stride; ++p) s.samples[s.row(tick) * s.stride + p] = NOT_A_NUMBER;
+        if ((tick + 1) % c.block == 0) end_block(s, c, out, level);
+    }
+}
+
+/// Take rows of (n, plates) grams from `row` on until a block reports something; the row after it.
 inline std::int64_t advance(const State& s, const Config& c, Out& out, const std::int64_t* sample_ns,
-                            const float* grams, std::int64_t row, std::int64_t n) {
+                            const float* grams, std::int64_t row, std::int64_t n, simd::Level level) {
+    std::int64_t* const head = s.head;
     out.events_count = out.members_count = 0;
-    for (; row < n && out.events_count == 0; ++row) take(s, c, out, sample_ns[row], grams + row * s.plates);
+    while (row < n && out.events_count == 0) {
+        if (head[TICK] >= 0 && sample_ns[row] - head[LAST_NS] > c.gap_ns && head[GAP_NS] != head[LAST_NS]) {
+            pad_block(s, c, out, level);
+            clear_history(s);
+            head[GAP_NS] = head[LAST_NS];
+            head[GAP_TICK] = head[TICK] + 1;
+            continue;
+        }
+        std::int64_t count = 0;
+        do {
+            const std::int64_t tick = ++head[TICK];
+            s.times[s.row(tick)] = head[LAST_NS] = sample_ns[row + count++];
+        } while (row + count < n && (head[TICK] + 1) % c.block != 0 &&
+                 sample_ns[row + count] - head[LAST_NS] <= c.gap_ns);
+        if (fill(s, grams + row * s.plates, count, level)) count_faults(s, grams + row * s.plates, count);
+        row += count;
+        if ((head[TICK] + 1) % c.block == 0) end_block(s, c, out, level);
+    }
     return row;
 }
 
-/// Whether the times do not decrease, nor go back behind the last tick.
+/// Whether the times are not negative and do not decrease, nor go back behind the last tick.
 inline bool ordered(const State& s, const std::int64_t* sample_ns, std::int64_t n) {
-    for (std::int64_t i = 0; i < n; ++i)
-        if ((i || s.head[TICK] >= 0) && sample_ns[i] < (i ? sample_ns[i - 1] : s.head[LAST_NS])) return false;
+    std::int64_t before = s.head[TICK] >= 0 ? s.head[LAST_NS] : 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+        if (sample_ns[i] < before) return false;
+        before = sample_ns[i];
+    }
     return true;
 }
 
 /// End of the stream: settle every moving plate on what is known and finish every event.
-inline void flush(const State& s, const Config& c, Out& out) {
+inline void flush(const State& s, const Config& c, Out& out, simd::Level level) {
     out.events_count = out.members_count = 0;
+    pad_block(s, c, out, level);
     for (std::int64_t p = 0; p < s.plates; ++p) {
         if (s.i(STATE, p) != MOVING) continue;
-        const Parts last = parts(s, c, p, 2, c.window / 2);
-        if (last.count) {
-            settle(s, c, out, p, c.window, last, QUALITY_FORCED);
+        const Calm w = calm(s, c, p, 2, s.head[TICK]);
+        if (w.count > 0 && w.scatter <= QUIET * noise_now(s, c, p)) {
+            const std::int64_t quiet = s.head[TICK] - 2 * c.block + 1;
+            settle(s, c, out, p, 2, w, find_steps(s, c, p, quiet, w.mean, w.spread), QUALITY_FORCED);
         } else {
             s.i(STATE, p) = STARTING;
             s.l(WOKEN, p) = s.head[TICK] + 1;
@@ -169,23 +295,6 @@ inline std::int64_t open_since(const State& s) {
         for (std::int64_t p = 0; p < s.plates; ++p)
             if (s.i(STATE, p) == MOVING && s.l(START_NS, p) < earliest) earliest = s.l(START_NS, p);
     return earliest < NEVER ? earliest : -1;
-}
-
-struct PlateHealth {
-    std::int32_t flags;
-    float noise_g, level_g;  // noise of a sample now; NaN while STARTING
-    std::int64_t samples, missing;
-};
-
-inline PlateHealth health(const State& s, const Config& c, std::int64_t p) {
-    const bool unknown = s.i(STATE, p) == STARTING;
-    const float noise = noise_now(s, c, p).sample * (s.activity[0] * s.activity[0]);
-    const bool infinite = s.l(INFINITE, p) > 0 && s.head[TICK] - s.l(INFINITE_TICK, p) < c.memory;
-    const std::int32_t flags = (s.i(EMPTY, p) > 0 ? DROPOUT : 0) |
-                               (s.i(STILL, p) * c.window >= 5 * c.memory ? STUCK : 0) | (infinite ? SATURATED : 0) |
-                               (noise > 4.0f * c.half_item_g * c.half_item_g ? NOISY : 0);
-    return {flags, unknown ? NOT_A_NUMBER : std::sqrt(noise), unknown ? NOT_A_NUMBER : s.f(LEVEL, p),
-            s.head[TICK] + 1 - s.l(MISSING, p), s.l(MISSING, p)};
 }
 
 }  // namespace fusion::segmentation

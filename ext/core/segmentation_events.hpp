@@ -1,10 +1,12 @@
-// From the changes of single plates to events: adjacent plates of one shelf that moved at the same time.
+// From the changes of single plates to events: plates of one shelf that carry one facing and stepped together, and what
+// their neighbours felt of it.
 //
 // A record is one plate's change; an event is the set of records with its key. Records and events are few (whatever
 // waits for its merge window), so they are scanned. When the store is full, the oldest event is reported early, as
 // final, with lower quality: nothing is lost.
 #pragma once
 #include "segmentation_gate.hpp"
+#include "segmentation_window.hpp"
 
 namespace fusion::segmentation {
 
@@ -13,55 +15,100 @@ inline bool moved(const State& s, const Config& c, std::int64_t p) {
     return s.f(PEAK, p) >= c.half_item_g && s.f(EXCESS, p) > EXCURSION;
 }
 
-inline bool neighbours(const State& s, std::int64_t p, std::int64_t q) {
-    return 0 <= q && q < s.plates && s.i(GROUP, q) == s.i(GROUP, p);
+/// Whether two plates carry one facing; without a planogram, whether an item can stand on both.
+inline bool share(const State& s, std::int64_t p, std::int64_t q) {
+    const std::int64_t low = p < q ? p : q, apart = (p < q ? q : p) - low;
+    return apart <= 31 && (s.i(SHARED, low) >> (apart - 1) & 1);
 }
 
-inline bool has_plate(const State& s, std::int64_t key, std::int64_t p) {
+inline std::int64_t distance(std::int64_t a, std::int64_t b) {
+    return a < b ? b - a : a - b;
+}
+
+inline float delta(const State& s, std::int64_t r) {
+    return s.rf(R_AFTER, r) - s.rf(R_BEFORE, r);
+}
+
+/// Whether record r tells of a change at all, or only of a push.
+inline bool changed(const State& s, std::int64_t r) {
+    return delta(s, r) * delta(s, r) > SIGNIFICANT * (s.rf(R_VAR_BEFORE, r) + s.rf(R_VAR_AFTER, r));
+}
+
+/// Record of plate p in the event with that key; or -1.
+inline std::int64_t member(const State& s, std::int64_t key, std::int64_t p) {
     for (std::int64_t r = 0; r < s.head[RECORDS]; ++r)
-        if (s.rl(R_EVENT, r) == key && s.rl(R_PLATE, r) == p) return true;
-    return false;
+        if (s.rl(R_EVENT, r) == key && s.rl(R_PLATE, r) == p) return r;
+    return -1;
 }
 
-/// Improve the level of a plate that settled a short while ago by all samples up to tick `last` that followed.
-inline void refine(const State& s, const Config& c, std::int64_t p, std::int64_t last) {
-    const std::int64_t settled = s.l(SETTLED, p);
-    if (s.head[TICK] - settled >= c.ring || s.i(STATE, p) != STABLE) return;
-    const Moments m = mean_between(s, c, p, settled - c.window + 1, last);
-    if (m.count <= s.i(N_LEVEL, p)) return;
-    s.f(LEVEL, p) += m.mean;
-    s.i(N_LEVEL, p) = std::int32_t(m.count);
-    const float least = noise_now(s, c, p).mean * float(c.window) / float(m.count);
+/// The level of a plate that settled has been learned on since: so much better is its record.
+inline void refine(const State& s, const Config& c, std::int64_t p) {
+    if (s.i(STATE, p) != STABLE) return;
     for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
-        if (s.rl(R_PLATE, r) != p || s.rl(R_SETTLED, r) != settled) continue;
+        if (s.rl(R_PLATE, r) != p || s.rl(R_SETTLED, r) != s.l(SETTLED, p)) continue;
         s.rf(R_AFTER, r) = s.f(LEVEL, p);
-        s.rf(R_VAR_AFTER, r) = least < s.rf(R_VAR_AFTER, r) ? least : s.rf(R_VAR_AFTER, r);
+        s.rf(R_VAR_AFTER, r) = level_variance(s, c, p);
     }
 }
 
-/// Key of the pending event that a change of plate p joins, or -1: outwards from p over plates that moved at the same
-/// time (ticks first..quiet), the event whose step is nearest in time and that does not have p.
-inline std::int64_t find_event(const State& s, const Config& c, std::int64_t p, std::int64_t first, std::int64_t step,
-                               std::int64_t quiet) {
-    first -= c.window / 2;  // a small cross-talk wakes its plate late
-    quiet += c.window / 2;
-    std::int64_t best = -1, best_distance = NEVER;
-    for (int side = -1; side <= 1; side += 2) {
-        for (std::int64_t q = p + side; neighbours(s, p, q); q += side) {
-            bool bridge = s.i(STATE, q) == MOVING && s.l(WOKEN, q) <= quiet;
-            for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
-                if (s.rl(R_PLATE, r) != q || s.rl(R_FIRST, r) > quiet || s.rl(R_QUIET, r) < first) continue;
-                bridge = true;
-                const std::int64_t apart = s.rl(R_STEP, r) - step, distance = apart < 0 ? -apart : apart;
-                if (distance < best_distance && !has_plate(s, s.rl(R_EVENT, r), p)) {
-                    best = s.rl(R_EVENT, r);
-                    best_distance = distance;
-                }
-            }
-            if (!bridge) break;
-        }
+struct Change {
+    std::int64_t first, step, quiet, end, settled;  // ticks
+    float before, after, var_before, var_after;     // g less the level; g^2
+    float quality;
+};
+
+/// Whether a change of plate p is part of what record r tells: for sure, as one facing carries both, or perhaps, as what
+/// stands over the edge of its facing; cross-talk is no part.
+enum Bond { NONE, PERHAPS, SURE };
+inline Bond bond(const State& s, const Config& c, std::int64_t p, const Change& change, std::int64_t r) {
+    const std::int64_t q = s.rl(R_PLATE, r), late = distance(change.step, s.rl(R_STEP, r));
+    if (p == q || s.i(GROUP, p) != s.i(GROUP, q)) return NONE;
+    const float a = change.after - change.before, b = delta(s, r);
+    if (share(s, p, q)) {
+        // The step of what is small is not seen well, but that it moved then is.
+        const bool vague = std::fabs(a) < 2.0f * c.half_item_g || std::fabs(b) < 2.0f * c.half_item_g;
+        if (late <= (vague ? 2 * c.join : c.join)) return SURE;
+        const bool mine = std::fabs(a) < c.half_item_g && change.first <= s.rl(R_STEP, r) && s.rl(R_STEP, r) <= change.quiet;
+        const bool its = std::fabs(b) < c.half_item_g && s.rl(R_FIRST, r) <= change.step && change.step <= s.rl(R_QUIET, r);
+        return mine || its ? SURE : NONE;
+    }
+    const float least = std::fabs(a) < std::fabs(b) ? std::fabs(a) : std::fabs(b);
+    const float most = std::fabs(a) < std::fabs(b) ? std::fabs(b) : std::fabs(a);
+    return distance(p, q) == 1 && late <= c.coincide && a * b > 0 && least > OVERHANG * most ? PERHAPS : NONE;
+}
+
+/// Key of the pending event that a change of plate p joins, or -1: the surest, then the one whose step is nearest.
+inline std::int64_t find_event(const State& s, const Config& c, std::int64_t p, const Change& change) {
+    std::int64_t best = -1, nearest = NEVER;
+    Bond surest = PERHAPS;
+    for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
+        const Bond sure = bond(s, c, p, change, r);
+        const std::int64_t late = distance(change.step, s.rl(R_STEP, r));
+        if (sure < surest || (sure == surest && late >= nearest)) continue;
+        const std::int64_t own = member(s, s.rl(R_EVENT, r), p);
+        if (own >= 0 && changed(s, own)) continue;
+        best = s.rl(R_EVENT, r);
+        nearest = late;
+        surest = sure;
     }
     return best;
+}
+
+/// Mark what plates felt of larger changes next to them at the same time: records of the same sign that are no more
+/// than cross-talk. They stay marked when the others are final.
+inline void mark_cross_talk(const State& s, const Config& c) {
+    for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
+        const std::int64_t p = s.rl(R_PLATE, r);
+        float near = 0;
+        for (std::int64_t q = 0; q < s.head[RECORDS]; ++q) {
+            const std::int64_t apart = distance(s.rl(R_PLATE, q), p);
+            const bool overlap =
+                s.rl(R_FIRST, q) <= s.rl(R_QUIET, r) + c.block && s.rl(R_FIRST, r) <= s.rl(R_QUIET, q) + c.block;
+            if (apart != 0 && apart <= REACH && overlap && s.i(GROUP, s.rl(R_PLATE, q)) == s.i(GROUP, p))
+                near += delta(s, q);
+        }
+        if (delta(s, r) * near > 0 && std::fabs(delta(s, r)) <= CROSS_TALK * std::fabs(near)) s.rl(R_FELT, r) = 1;
+    }
 }
 
 /// CHANGE if an item's weight came or went on one plate or all together, TOUCH if there was a push, or NOTHING.
@@ -70,14 +117,30 @@ inline Kind kind_of(const State& s, const Config& c, std::int64_t key) {
     Kind kind = NOTHING;
     for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
         if (s.rl(R_EVENT, r) != key) continue;
-        const float delta = s.rf(R_AFTER, r) - s.rf(R_BEFORE, r);
-        const float v = s.rf(R_VAR_BEFORE, r) + s.rf(R_VAR_AFTER, r);
-        total += delta;
-        variance += v;
-        if (std::fabs(delta) >= c.half_item_g && delta * delta > SIGNIFICANT * v) kind = CHANGE;
         if (s.rl(R_MOVED, r) && kind == NOTHING) kind = TOUCH;
+        if (s.rl(R_FELT, r)) continue;
+        const float d = delta(s, r), v = s.rf(R_VAR_BEFORE, r) + s.rf(R_VAR_AFTER, r);
+        total += d;
+        variance += v;
+        if (std::fabs(d) >= c.half_item_g && d * d > SIGNIFICANT * v) kind = CHANGE;
     }
     return std::fabs(total) >= c.half_item_g && total * total > SIGNIFICANT * variance ? CHANGE : kind;
+}
+
+/// What the other plates of a record's event, if near, may have added to it: g.
+struct Felt {
+    float sum, squares;
+};
+
+inline Felt felt(const State& s, std::int64_t r) {
+    Felt near{0, 0};
+    for (std::int64_t q = 0; q < s.head[RECORDS]; ++q) {
+        const std::int64_t apart = distance(s.rl(R_PLATE, q), s.rl(R_PLATE, r));
+        if (s.rl(R_EVENT, q) != s.rl(R_EVENT, r) || apart == 0 || apart > REACH) continue;
+        near.sum += delta(s, q);
+        near.squares += delta(s, q) * delta(s, q);
+    }
+    return near;
 }
 
 /// Append record r to the members from `first` on, which stay sorted by plate.
@@ -88,10 +151,12 @@ inline void insert_member(const State& s, Out& out, std::int64_t first, std::int
         out.deltas[at] = out.deltas[at - 1];
         out.sigmas[at] = out.sigmas[at - 1];
     }
-    const float delta = s.rf(R_AFTER, r) - s.rf(R_BEFORE, r), span = SPAN_ERROR * delta;
+    const Felt near = felt(s, r);
+    const float d = delta(s, r) - COUPLING * near.sum, span_error = SPAN_ERROR * d;
     out.plates[at] = std::int32_t(s.rl(R_PLATE, r));
-    out.deltas[at] = delta;
-    out.sigmas[at] = std::sqrt(s.rf(R_VAR_BEFORE, r) + s.rf(R_VAR_AFTER, r) + span * span);
+    out.deltas[at] = d;
+    out.sigmas[at] = std::sqrt(s.rf(R_VAR_BEFORE, r) + s.rf(R_VAR_AFTER, r) + span_error * span_error +
+                               COUPLING_SPREAD * COUPLING_SPREAD * near.squares);
 }
 
 /// Report event e: members by plate, worst quality times `share`; unless it always was NOTHING.
@@ -102,17 +167,29 @@ inline void emit(const State& s, const Config& c, Out& out, std::int64_t e, bool
     if (kind == NOTHING && id < 0) return;
     if (id < 0) id = s.head[NEXT_ID]++;
     const std::int64_t first = out.members_count;
-    std::int64_t start_ns = NEVER;
-    float quality = 1.0f;
+    std::int64_t start_ns = NEVER, step_ns = 0, end_ns = 0;
+    float quality = 1.0f, largest = -1.0f;
     for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
         if (s.rl(R_EVENT, r) != s.el(E_KEY, e)) continue;
         start_ns = s.rl(R_START_NS, r) < start_ns ? s.rl(R_START_NS, r) : start_ns;
+        end_ns = s.rl(R_END_NS, r) > end_ns ? s.rl(R_END_NS, r) : end_ns;
         quality = s.rf(R_QUALITY, r) < quality ? s.rf(R_QUALITY, r) : quality;
-        insert_member(s, out, first, r);
+        if (!s.rl(R_FELT, r) && std::fabs(delta(s, r)) > largest) {
+            largest = std::fabs(delta(s, r));
+            step_ns = s.rl(R_STEP_NS, r);
+        }
+        if (kind != CHANGE || !s.rl(R_FELT, r)) insert_member(s, out, first, r);
     }
-    out.events[out.events_count++] = {
-        id,    s.el(E_REVISION, e)++,     start_ns,       s.el(E_END_NS, e), kind == CHANGE ? CHANGE : TOUCH, final,
-        first, out.members_count - first, quality * share};
+    out.events[out.events_count++] = {id,
+                                      s.el(E_REVISION, e)++,
+                                      start_ns,
+                                      step_ns,
+                                      end_ns,
+                                      kind == CHANGE ? CHANGE : TOUCH,
+                                      final,
+                                      first,
+                                      out.members_count - first,
+                                      quality * share};
 }
 
 /// Drop event e and its records; the others keep their order.
@@ -133,30 +210,16 @@ inline void remove_event(const State& s, std::int64_t e) {
 
 /// Report event e as final, with what its plates showed since they settled, and drop it.
 inline void finish(const State& s, const Config& c, Out& out, std::int64_t e, float share) {
-    const float suspicion = c.threshold / 3.0f;  // the next change may have begun
-    const std::int64_t tick = s.head[TICK];
-    for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
-        if (s.rl(R_EVENT, r) != s.el(E_KEY, e)) continue;
-        const std::int64_t p = s.rl(R_PLATE, r);
-        std::int64_t last = tick;
-        if (s.f(UP, p) > suspicion) last = tick - s.i(RUN_UP, p);
-        if (s.f(DOWN, p) > suspicion && tick - s.i(RUN_DOWN, p) < last) last = tick - s.i(RUN_DOWN, p);
-        if (s.rl(R_SETTLED, r) == s.l(SETTLED, p)) refine(s, c, p, last);
-    }
+    for (std::int64_t r = 0; r < s.head[RECORDS]; ++r)
+        if (s.rl(R_EVENT, r) == s.el(E_KEY, e)) refine(s, c, s.rl(R_PLATE, r));
     emit(s, c, out, e, true, share);
     remove_event(s, e);
 }
 
-struct Change {
-    std::int64_t step, quiet;                     // ticks
-    float after, var_before, var_after, quality;  // g less the level; g^2
-};
-
 /// Enter a change of plate p into the event that it belongs to, or into a new one.
 inline void add_record(const State& s, const Config& c, Out& out, std::int64_t p, const Change& change) {
     if (s.head[RECORDS] == s.capacity) finish(s, c, out, 0, QUALITY_EARLY);
-    const std::int64_t first = s.l(WOKEN, p);
-    std::int64_t key = find_event(s, c, p, first, change.step, change.quiet);
+    std::int64_t key = find_event(s, c, p, change);
     if (key < 0) {
         key = s.head[NEXT_KEY]++;
         const std::int64_t e = s.head[EVENTS]++;
@@ -166,44 +229,149 @@ inline void add_record(const State& s, const Config& c, Out& out, std::int64_t p
     }
     for (std::int64_t e = 0; e < s.head[EVENTS]; ++e) {
         if (s.el(E_KEY, e) != key) continue;
-        s.el(E_END_NS, e) = s.time(s.head[TICK]);
+        s.el(E_SETTLED_NS, e) = s.time(s.head[TICK]);
         s.el(E_CHANGED, e) = 1;
     }
-    const std::int64_t r = s.head[RECORDS]++;
-    s.rl(R_EVENT, r) = key;
-    s.rl(R_PLATE, r) = p;
-    s.rl(R_MOVED, r) = moved(s, c, p);
-    s.rl(R_FIRST, r) = first;
+    std::int64_t r = member(s, key, p);
+    if (r < 0) {
+        r = s.head[RECORDS]++;
+        s.rl(R_EVENT, r) = key;
+        s.rl(R_PLATE, r) = p;
+        s.rl(R_MOVED, r) = moved(s, c, p);
+        s.rl(R_FIRST, r) = change.first;
+        s.rl(R_START_NS, r) = change.first == s.l(WOKEN, p) ? s.l(START_NS, p) : s.time(change.first);
+        s.rf(R_BEFORE, r) = s.f(LEVEL, p) + change.before;
+        s.rf(R_VAR_BEFORE, r) = change.var_before;
+    }  // otherwise nothing had come of it so far, and the change is counted from before
     s.rl(R_STEP, r) = change.step;
-    s.rl(R_QUIET, r) = change.quiet;
-    s.rl(R_SETTLED, r) = s.head[TICK];
-    s.rl(R_START_NS, r) = s.l(START_NS, p);
-    s.rf(R_BEFORE, r) = s.f(LEVEL, p);
+    s.rl(R_QUIET, r) = change.quiet > change.step ? change.quiet : change.step;
+    s.rl(R_SETTLED, r) = change.settled;
+    s.rl(R_STEP_NS, r) = s.time(change.step < s.head[TICK] ? change.step : s.head[TICK]);
+    s.rl(R_END_NS, r) = s.time(change.end);
     s.rf(R_AFTER, r) = s.f(LEVEL, p) + change.after;
-    s.rf(R_VAR_BEFORE, r) = change.var_before;
     s.rf(R_VAR_AFTER, r) = change.var_after;
     s.rf(R_QUALITY, r) = change.quality;
+    s.rl(R_FELT, r) = 0;
+    s.rl(R_UNEASY, r) = change.settled - change.step > c.calm;
+    mark_cross_talk(s, c);
 }
 
-/// Whether a neighbour still moves that moved with this event and may yet join it.
+/// Record of the change by which plate p came to the level where it was settled last, if it is not final; or -1.
+inline std::int64_t last_record(const State& s, std::int64_t p) {
+    for (std::int64_t r = 0; r < s.head[RECORDS]; ++r)
+        if (s.rl(R_PLATE, r) == p && s.rl(R_SETTLED, r) == s.l(SETTLED, p)) return r;
+    return -1;
+}
+
+/// Record of the load that came just before record r's, and stands or falls with it; or -1.
+inline std::int64_t record_below(const State& s, std::int64_t r) {
+    for (std::int64_t q = r - 1; q >= 0; --q)
+        if (s.rl(R_PLATE, q) == s.rl(R_PLATE, r) && s.rl(R_SETTLED, q) == LEANS_ON_NEXT) return q;
+    return -1;
+}
+
+/// Let record r end at another level than it seemed to.
+inline void amend(const State& s, const Config& c, std::int64_t r, float after, float var_after) {
+    s.rl(R_MOVED, r) = 1;
+    s.rf(R_AFTER, r) = after;
+    s.rf(R_VAR_AFTER, r) = var_after;
+    for (std::int64_t e = 0; e < s.head[EVENTS]; ++e) {
+        if (s.el(E_KEY, e) != s.rl(R_EVENT, r)) continue;
+        s.el(E_SETTLED_NS, e) = s.time(s.head[TICK]);
+        s.el(E_CHANGED, e) = 1;
+    }
+    mark_cross_talk(s, c);
+}
+
+/// The plate came back to about the level that record r told: that is settled anew. Where a hand let go meanwhile, what
+/// it came to was not there before.
+inline void keep(const State& s, const Config& c, std::int64_t p, std::int64_t r, const Calm& w, std::int64_t quiet,
+                 float var_after, float quality) {
+    const float before = s.rf(R_BEFORE, r) - s.f(LEVEL, p);
+    const std::int64_t from = s.l(WOKEN, p) > oldest(s) ? s.l(WOKEN, p) : oldest(s);
+    const float depth = dip(s, p, from, s.head[TICK]), swing = -depth > s.f(PEAK, p) ? -depth : s.f(PEAK, p);
+    const bool recent = s.head[TICK] - s.rl(R_STEP, r) < 2 * c.steady * c.block;
+    if (recent && s.rl(R_UNEASY, r) && delta(s, r) > 0 && swing > 0.5f * delta(s, r) && swing * swing > SIGNIFICANT * w.spread) {
+        const std::int64_t step = step_tick(s, c, p, from, s.head[TICK], before, w.mean, w.spread);
+        s.rl(R_STEP, r) = step;
+        s.rl(R_STEP_NS, r) = s.time(step < s.head[TICK] ? step : s.head[TICK]);
+    }
+    s.rl(R_UNEASY, r) = 1;
+    s.rl(R_QUIET, r) = quiet;
+    s.rl(R_SETTLED, r) = s.head[TICK];
+    s.rl(R_END_NS, r) = s.time(s.head[TICK]);
+    s.rf(R_QUALITY, r) = quality;
+    amend(s, c, r, s.f(LEVEL, p) + w.mean, var_after);
+}
+
+/// Whether a load that came may still be a hand: its plate moves again, or does not keep its level, or what leans on it
+/// is doubtful. No hand pulls, so what went is gone.
+inline bool doubtful(const State& s, const Config& c, std::int64_t r) {
+    const std::int64_t p = s.rl(R_PLATE, r), tick = s.head[TICK], last = last_record(s, p);
+    if (s.rl(R_SETTLED, r) == LEANS_ON_NEXT ? last < 0 : last != r) return false;
+    if (delta(s, r) <= 0) return false;
+    if (s.i(STATE, p) != STABLE) return true;
+    const std::int64_t since = tick - s.rl(R_SETTLED, last);
+    if (s.rl(R_UNEASY, r) && since < 2 * c.steady * c.block) return true;
+    const std::int64_t half = (since < c.steady * c.block ? since / c.block + c.settle : c.steady) / 2;
+    const Calm now = calm(s, c, p, half, tick), then = calm(s, c, p, half, tick - half * c.block);
+    if (now.count == 0 || then.count == 0 || since > c.hold * c.block) return false;
+    const float r0 = noise_now(s, c, p), trend = now.mean - then.mean;
+    return now.scatter > QUIET * r0 || then.scatter > QUIET * r0 ||
+           trend * trend > TREND * s.f(INFLATION, p) * r0 * (1.0f / now.weight + 1.0f / then.weight);
+}
+
+/// Whether event `key` cannot be final yet: a load in it is doubtful, or a plate near it still moves that moved with it.
 inline bool blocked(const State& s, const Config& c, std::int64_t key) {
     for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
         if (s.rl(R_EVENT, r) != key) continue;
+        if (doubtful(s, c, r)) return true;
         const std::int64_t p = s.rl(R_PLATE, r);
-        for (std::int64_t q = p - 1; q <= p + 1; q += 2) {
-            if (!neighbours(s, p, q) || s.i(STATE, q) != MOVING) continue;
-            if (s.l(WOKEN, q) <= s.rl(R_QUIET, r) + c.window / 2 && moved(s, c, q) && !has_plate(s, key, q))
-                return true;
+        for (std::int64_t q = p - REACH; q <= p + REACH; ++q) {
+            if (q < 0 || q >= s.plates || s.i(GROUP, q) != s.i(GROUP, p) || s.i(STATE, q) != MOVING) continue;
+            if (s.l(WOKEN, q) <= s.rl(R_QUIET, r) + c.block && moved(s, c, q) && member(s, key, q) < 0) return true;
         }
     }
     return false;
 }
 
-/// Report events that changed in this tick, and finish those whose merge window has passed.
-inline void conclude(const State& s, const Config& c, Out& out) {
+/// Whether a load of event `key` came together with one next to it that is still open, or neither of the two came
+/// calmly: a body may lean on both.
+inline bool beside_open(const State& s, const Config& c, std::int64_t key) {
+    for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
+        if (s.rl(R_EVENT, r) != key || delta(s, r) <= 0) continue;
+        for (std::int64_t q = 0; q < s.head[RECORDS]; ++q) {
+            const bool overlap = s.rl(R_FIRST, q) <= s.rl(R_QUIET, r) && s.rl(R_FIRST, r) <= s.rl(R_QUIET, q);
+            if (s.rl(R_EVENT, q) == key || delta(s, q) <= 0 || s.rl(R_FELT, q) || !overlap) continue;
+            if (s.i(GROUP, s.rl(R_PLATE, q)) != s.i(GROUP, s.rl(R_PLATE, r)) ||
+                distance(s.rl(R_PLATE, q), s.rl(R_PLATE, r)) > REACH)
+                continue;
+            const bool recent = s.head[TICK] - s.rl(R_STEP, r) < 5 * c.steady * c.block;  // nobody leans for longer
+            if (recent && s.rl(R_UNEASY, q) && s.rl(R_UNEASY, r)) return true;
+            for (std::int64_t e = 0; e < s.head[EVENTS]; ++e)
+                if (s.el(E_KEY, e) == s.rl(R_EVENT, q) && s.el(E_OPEN, e)) return true;
+        }
+    }
+    return false;
+}
+
+/// Find the events that cannot be final yet.
+inline void mark_open(const State& s, const Config& c) {
     const std::int64_t now = s.time(s.head[TICK]);
+    for (std::int64_t e = 0; e < s.head[EVENTS]; ++e)
+        s.el(E_OPEN, e) = now - s.el(E_SETTLED_NS, e) < c.merge_ns || blocked(s, c, s.el(E_KEY, e));
+    for (bool more = true; more;) {
+        more = false;
+        for (std::int64_t e = 0; e < s.head[EVENTS]; ++e)
+            if (!s.el(E_OPEN, e) && beside_open(s, c, s.el(E_KEY, e))) s.el(E_OPEN, e) = more = true;
+    }
+}
+
+/// Report events that changed in this block, and finish those whose merge window has passed.
+inline void conclude(const State& s, const Config& c, Out& out) {
+    mark_open(s, c);
     for (std::int64_t e = 0; e < s.head[EVENTS];) {
-        if (now - s.el(E_END_NS, e) >= c.merge_ns && !blocked(s, c, s.el(E_KEY, e))) {
+        if (!s.el(E_OPEN, e)) {
             finish(s, c, out, e, 1.0f);
             continue;
         }

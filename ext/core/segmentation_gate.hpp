@@ -1,133 +1,261 @@
-// The gate: one tick of all plates, cheap enough for all of them, and the learning of levels and noises by blocks.
+// The gate: every plate and tick, at memory speed. Ticks are taken into blocks of about 0.1 s; at the end of a block
+// its means are standardised, watched by CUSUMs, and learned.
 //
-// Two-sided CUSUM (Page, Biometrika 41, 1954) on the deviation from the level over the plate's noise times the
-// fixture's factor: a running median of |deviation| over all stable plates, so that footsteps that shake the whole
-// fixture wake nobody. Levels and noises are learned from the window before the last, so that the beginning of a step
-// does not leak in. Plates that are not STABLE have GAIN 0, so the loop has no state.
-// Cost: one pass over seven rows a tick; `learn` one pass over a window of the ring, once a window.
+// A block's mean has two variances: the plate's own, learned while nothing happens, and what vibration leaves of the
+// variance within the block, so that a shaking plate is judged by its shaking at once. What shakes most plates of the
+// fixture divides all of them by its median (a ladder of counts, so that no order of summation matters).
+// Two-sided CUSUM: Page (Biometrika 41, 1954). Level: the local level model's Kalman filter (Harvey 1989, 2.3) with
+// blocks weighted by their variances; learned two blocks late, so that the beginning of a step does not leak in.
+// Cost: one pass over eight rows a tick, three over some twenty rows a block; the same bits at every level.
 #pragma once
-#include "segmentation_window.hpp"
+#include "segmentation_state.hpp"
+#include "simd.hpp"
 
 namespace fusion::segmentation {
 
-inline void count_faults(const State& s, const float* grams) {
-    for (std::int64_t p = 0; p < s.plates; ++p) {
-        const float x = grams[p];
-        if (std::fabs(x) < LIMIT_G) continue;
-        ++s.l(MISSING, p);
-        if (x == x) {
-            ++s.l(INFINITE, p);
-            s.l(INFINITE_TICK, p) = s.head[TICK];
-        }
-    }
+// Arms of a choice are values, loaded already: a compiler without masked loads can then do both and blend.
+FUSION_INLINE float pick(bool condition, float yes, float no) {
+    return condition ? yes : no;
+}
+FUSION_INLINE std::int32_t pick(bool condition, std::int32_t yes, std::int32_t no) {
+    return condition ? yes : no;
+}
+FUSION_INLINE float least_of(float a, float b) {
+    return a < b ? a : b;
+}
+FUSION_INLINE float most_of(float a, float b) {
+    return a > b ? a : b;
 }
 
-/// Store one tick of all plates and run the CUSUMs; true if a plate must wake.
-inline bool gate(const State& s, const Config& c, const float* grams) {
-    float* const samples = s.samples + s.row(s.head[TICK]) * s.plates;
-    const float *const level = &s.f(LEVEL, 0), *const gain = &s.f(GAIN, 0);
-    float *const ups = &s.f(UP, 0), *const downs = &s.f(DOWN, 0);
-    std::int32_t *const run_up = &s.i(RUN_UP, 0), *const run_down = &s.i(RUN_DOWN, 0);
-    const float scale = 1.0f / s.activity[0], h = c.threshold;
-    const float highest = h / 3.0f;  // one or two wild samples do not wake
-    const auto longest = std::int32_t(c.ring);
-    std::int32_t exceeding = 0, woken = 0, invalid = 0;
-    for (std::int64_t p = 0; p < s.plates; ++p) {
-        const float x = grams[p];
-        const bool valid = std::fabs(x) < LIMIT_G;
-        samples[p] = valid ? x : NOT_A_NUMBER;
-        invalid |= !valid;
-        float z = (x - level[p]) * gain[p] * scale;
-        exceeding += valid & (std::fabs(z) > 1.0f);
-        z = z > highest ? highest : z;
-        z = z < -highest ? -highest : z;
-        float up = ups[p] + (z - REFERENCE_VALUE), down = downs[p] + (-z - REFERENCE_VALUE);
-        up = up > 0.0f ? up : 0.0f;
-        down = down > 0.0f ? down : 0.0f;
-        const std::int32_t longer_up = run_up[p] < longest ? run_up[p] + 1 : longest;
-        const std::int32_t longer_down = run_down[p] < longest ? run_down[p] + 1 : longest;
-        run_up[p] = valid ? (up > 0.0f ? longer_up : 0) : run_up[p];
-        run_down[p] = valid ? (down > 0.0f ? longer_down : 0) : run_down[p];
-        ups[p] = valid ? up : ups[p];
-        downs[p] = valid ? down : downs[p];
-        woken |= valid & ((up > h) | (down > h));
+/// Take n rows of grams into the block; whether a reading is beyond its limit.
+FUSION_INLINE bool fill_body(const State& s, const float* grams, std::int64_t n) {
+    float *const limit = &s.f(LIMIT, 0), *const level = &s.f(LEVEL, 0), *const sums = &s.f(SUM, 0);
+    float *const squares = &s.f(SQUARES, 0), *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0);
+    float* const counts = &s.f(COUNT, 0);
+    const std::int64_t stride = s.stride / LANES * LANES;
+    std::int32_t faulty = 0;
+    for (std::int64_t k = 0; k < n; ++k) {
+        float* const row = s.samples + s.row(s.head[TICK] - (n - 1 - k)) * s.stride;
+        for (std::int64_t p = 0; p < s.plates; ++p) row[p] = grams[k * s.plates + p];
+        FUSION_VECTORISE
+        for (std::int64_t p = 0; p < stride; ++p) {
+            const float x = row[p];
+            const bool valid = std::fabs(x) < limit[p];
+            const float d = pick(valid, x - level[p], 0.0f);
+            row[p] = pick(valid, x, NOT_A_NUMBER);
+            sums[p] += d;
+            squares[p] += d * d;
+            lows[p] = least_of(pick(valid, d, FAR), lows[p]);
+            highs[p] = most_of(pick(valid, d, -FAR), highs[p]);
+            counts[p] += pick(valid, 1.0f, 0.0f);
+            faulty |= (x == x) & !valid;
+        }
     }
-    if (invalid) count_faults(s, grams);
-    const std::int64_t live = s.head[LIVE];
-    float factor = 1.0f;
-    if (live >= CROWD) {
-        float share = float(2 * exceeding - live) / float(live);
-        share = share < 1.0f ? share : 1.0f;
-        factor = s.activity[0] * (1.0f + share * (share > 0.0f ? c.attack : c.release));
-        factor = factor > 1.0f ? factor : 1.0f;
-        factor = factor < 1000.0f ? factor : 1000.0f;
+    return faulty != 0;
+}
+
+struct Ladder {
+    std::int32_t watched, above[4];  // plates whose |z| is above 2, 4, 8, 16
+    bool incomplete;                 // a sample is missing
+};
+
+/// Mean, variance and weight of the block that ends; one wild sample is left out. Tells glitches, stuck and silent
+/// plates.
+FUSION_INLINE Ladder summarise_body(const State& s, const Config& c) {
+    const float *const sums = &s.f(SUM, 0), *const squares = &s.f(SQUARES, 0), *const counts = &s.f(COUNT, 0);
+    const float *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0), *const noises = &s.f(NOISE, 0);
+    const float *const watched = &s.f(WATCHED, 0), *const limits = &s.f(LIMIT, 0);
+    const float* const newest = s.samples + s.row(s.head[TICK]) * s.stride;
+    float *const means = &s.f(MEAN, 0), *const spreads = &s.f(SPREAD, 0), *const weights = &s.f(WEIGHT, 0);
+    float* const last = &s.f(LAST, 0);
+    std::int32_t *const still = &s.i(STILL, 0), *const empty = &s.i(EMPTY, 0), *const spikes = &s.i(SPIKES, 0);
+    const float floor = c.floor_g * c.floor_g, least = 0.5f * float(c.block), leak = c.leak;
+    const std::int64_t stride = s.stride / LANES * LANES;
+    constexpr std::int32_t most = 1 << 30;
+    const float full = float(c.block);
+    std::int32_t n_watched = 0, n2 = 0, n4 = 0, n8 = 0, n16 = 0, incomplete = 0;
+    FUSION_VECTORISE
+    for (std::int64_t p = 0; p < stride; ++p) {
+        const float n = counts[p], sum = sums[p], square = squares[p], low = lows[p], high = highs[p];
+        const float all = most_of(n, 1.0f), rest = most_of(n - 1.0f, 1.0f);
+        const float mean = sum / all, extreme = pick(high - mean > mean - low, high, low);
+        const float mean_rest = (sum - extreme) / rest;
+        const float spread = most_of(square / all - mean * mean, 0.0f);
+        const float spread_rest = most_of((square - extreme * extreme) / rest - mean_rest * mean_rest, 0.0f);
+        const float gap = extreme - mean_rest;
+        const bool wild = (n >= 4.0f) & (gap * gap > WILD * (spread_rest + floor));
+        const bool valid = (n >= least) & (n > 0.0f);
+        const float m = pick(valid, pick(wild, mean_rest, mean), 0.0f);
+        const float v = pick(valid, pick(wild, spread_rest, spread), 0.0f);
+        const float r = most_of(noises[p], floor), w = pick(valid, r / (r + leak * v), 0.0f);
+        means[p] = m;
+        spreads[p] = v;
+        weights[p] = w;
+        const float z2 = m * m * w / r;
+        const std::int32_t seen = (watched[p] > 0.0f) & valid;
+        const std::int32_t spike = spikes[p], stillness = still[p], emptiness = empty[p];
+        spikes[p] = spike + (seen & std::int32_t(wild) & std::int32_t(spike < most));
+        const float x = newest[p], before = last[p];
+        const bool some = n > 0.0f, alike = (low == high) & ((x == before) | !(x == x));
+        const std::int32_t longer = stillness + std::int32_t(stillness < most);
+        still[p] = pick(some, pick(alike, longer, 0), stillness);
+        empty[p] = pick(some, 0, emptiness + std::int32_t(emptiness < most));
+        last[p] = pick(x == x, x, before);
+        incomplete |= (n < full) & (limits[p] > 0.0f);
+        n_watched += seen;
+        n2 += seen & std::int32_t(z2 > 4.0f);
+        n4 += seen & std::int32_t(z2 > 16.0f);
+        n8 += seen & std::int32_t(z2 > 64.0f);
+        n16 += seen & std::int32_t(z2 > 256.0f);
     }
-    s.activity[0] = factor;
+    return {n_watched, {n2, n4, n8, n16}, incomplete != 0};
+}
+
+/// CUSUMs over the block's standardised means, and the level and noise of the plates that are beyond suspicion; true if
+/// a plate must wake.
+FUSION_INLINE bool watch_body(const State& s, const Config& c) {
+    const float *const means = &s.f(MEAN, 0), *const watched = &s.f(WATCHED, 0), *const spreads = &s.f(SPREAD, 0);
+    float *const levels = &s.f(LEVEL, 0), *const weights = &s.f(WEIGHT, 0), *const noises = &s.f(NOISE, 0);
+    float *const ups = &s.f(UP, 0), *const downs = &s.f(DOWN, 0), *const doubts = &s.f(DOUBT, 0);
+    float *const older = &s.f(OLDER, 0), *const older_weight = &s.f(OLDER_WEIGHT, 0), *const newer = &s.f(NEWER, 0);
+    float *const newer_weight = &s.f(NEWER_WEIGHT, 0), *const tremors = &s.f(TREMOR, 0);
+    float *const window_sum = &s.f(WINDOW_SUM, 0), *const window_weight = &s.f(WINDOW_WEIGHT, 0);
+    float *const sums = &s.f(SUM, 0), *const squares = &s.f(SQUARES, 0), *const counts = &s.f(COUNT, 0);
+    float *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0), *const from = &s.f(WINDOW_FROM, 0);
+    std::int32_t *const run_up = &s.i(RUN_UP, 0), *const run_down = &s.i(RUN_DOWN, 0), *const n_noise = &s.i(N_NOISE, 0);
+    const float calm = 1.0f / s.activity[0], h = c.threshold, floor = c.floor_g * c.floor_g;
+    const float highest = 0.5f * h, suspicion = h / 3.0f;  // one wild block does not wake
+    const auto longest = std::int32_t(c.history), memory = std::int32_t(c.noise_blocks);
+    const std::int64_t stride = s.stride / LANES * LANES;
+    std::int32_t woken = 0;
+    FUSION_VECTORISE
+    for (std::int64_t p = 0; p < stride; ++p) {
+        const float w = weights[p] * (calm * calm), m = means[p], noise = noises[p], r = most_of(noise, floor);
+        const float level = levels[p], doubt = doubts[p], up_before = ups[p], down_before = downs[p];
+        const std::int32_t rising = run_up[p], falling = run_down[p], n = n_noise[p];
+        const bool on = watched[p] > 0.0f, valid = on & (w > 0.0f);
+        const float z = most_of(least_of(m * std::sqrt(w / r), highest), -highest);
+        const float up = pick(valid, most_of(up_before + (z - REFERENCE_VALUE), 0.0f), up_before);
+        const float down = pick(valid, most_of(down_before + (-z - REFERENCE_VALUE), 0.0f), down_before);
+        run_up[p] = pick(up > 0.0f, rising + std::int32_t(rising < longest), 0);
+        run_down[p] = pick(down > 0.0f, falling + std::int32_t(falling < longest), 0);
+        ups[p] = up;
+        downs[p] = down;
+        woken |= (up > h) | (down > h);
+
+        const float w2 = older_weight[p], then = older[p], prior = doubt + c.drift;
+        const float gain = prior * w2 / (prior * w2 + 1.0f);
+        const float miss = then - level, z2 = miss * miss * w2 / (r * (1.0f + prior * w2));
+        const bool far = z2 > CLIP;
+        const float d = pick(far, miss * std::sqrt(CLIP / most_of(z2, CLIP)), miss);
+        const bool learn = on & (w2 > 0.0f) & (up <= suspicion) & (down <= suspicion);
+        const std::int32_t more = n + std::int32_t(n < memory);
+        const float rate = 1.0f / float(more), spread = spreads[p], tremor = tremors[p];
+        const float new_noise = noise * (1.0f + rate * (least_of(z2, CLIP) - 1.0f));
+        const float new_tremor = tremor * pick(spread > tremor, 1.0f + 0.3f * rate, 1.0f - 0.7f * rate);
+        window_sum[p] += pick(learn, w2 * (then - from[p]), 0.0f);
+        window_weight[p] += pick(learn, w2, 0.0f);
+        levels[p] = pick(learn, level + gain * d, level);
+        doubts[p] = pick(learn, prior * (1.0f - gain), pick(on, prior, doubt));
+        noises[p] = pick(learn, most_of(new_noise, LEAST_NOISE), noise);
+        tremors[p] = pick(learn, most_of(new_tremor, LEAST_NOISE), tremor);
+        n_noise[p] = pick(learn, more, n);
+
+        older[p] = newer[p];
+        older_weight[p] = newer_weight[p];
+        newer[p] = level + m;
+        newer_weight[p] = w;
+        sums[p] = squares[p] = counts[p] = 0.0f;
+        lows[p] = FAR;
+        highs[p] = -FAR;
+    }
     return woken != 0;
 }
 
-/// Let the gate watch plate p.
-inline void rest(const State& s, const Config& c, std::int64_t p) {
-    s.i(STATE, p) = STABLE;
-    s.f(GAIN, p) = 1.0f / std::sqrt(noise_now(s, c, p).sample);
+#if FUSION_LEVELS
+FUSION_AVX2 inline bool fill_avx2(const State& s, const float* g, std::int64_t n) { return fill_body(s, g, n); }
+FUSION_AVX512 inline bool fill_avx512(const State& s, const float* g, std::int64_t n) { return fill_body(s, g, n); }
+FUSION_AVX2 inline Ladder summarise_avx2(const State& s, const Config& c) { return summarise_body(s, c); }
+FUSION_AVX512 inline Ladder summarise_avx512(const State& s, const Config& c) { return summarise_body(s, c); }
+FUSION_AVX2 inline bool watch_avx2(const State& s, const Config& c) { return watch_body(s, c); }
+FUSION_AVX512 inline bool watch_avx512(const State& s, const Config& c) { return watch_body(s, c); }
+#endif
+inline bool fill(const State& s, const float* g, std::int64_t n, simd::Level level) {
+#if FUSION_LEVELS
+    if (level == simd::AVX512) return fill_avx512(s, g, n);
+    if (level == simd::AVX2) return fill_avx2(s, g, n);
+#endif
+    (void)level;
+    return fill_body(s, g, n);
+}
+inline Ladder summarise(const State& s, const Config& c, simd::Level level) {
+#if FUSION_LEVELS
+    if (level == simd::AVX512) return summarise_avx512(s, c);
+    if (level == simd::AVX2) return summarise_avx2(s, c);
+#endif
+    (void)level;
+    return summarise_body(s, c);
+}
+inline bool watch(const State& s, const Config& c, simd::Level level) {
+#if FUSION_LEVELS
+    if (level == simd::AVX512) return watch_avx512(s, c);
+    if (level == simd::AVX2) return watch_avx2(s, c);
+#endif
+    (void)level;
+    return watch_body(s, c);
 }
 
-struct Block {
-    float low, high, total, squares;  // extremes, g; sums of the deviations clipped at `bound`
-    std::int64_t count;
-};
-
-inline Block block(const State& s, std::int64_t p, std::int64_t first, std::int64_t last, float bound) {
-    Block b{LIMIT_G, -LIMIT_G, 0, 0, 0};
-    const float level = s.f(LEVEL, p);
-    std::int64_t row = s.row(first);
-    for (std::int64_t t = first; t <= last; ++t) {
-        const float x = s.samples[row * s.plates + p];
-        row = row + 1 < s.ring ? row + 1 : 0;
-        if (!(x == x)) continue;
-        b.low = x < b.low ? x : b.low;
-        b.high = x > b.high ? x : b.high;
-        float d = x - level;
-        d = d < bound ? d : bound;
-        d = d > -bound ? d : -bound;
-        b.total += d;
-        b.squares += d * d;
-        ++b.count;
-    }
-    return b;
+/// The fixture's factor: the power of two below which half of the watched plates are; it fades by 0.7 a block.
+inline void feel(const State& s, const Ladder& ladder) {
+    float factor = 1.0f;
+    if (ladder.watched >= CROWD)
+        for (int k = 0; k < 4; ++k)
+            if (2 * ladder.above[k] > ladder.watched) factor *= 2.0f;
+    const float faded = 0.7f * s.activity[0];
+    s.activity[0] = factor > faded ? factor : (faded > 1.0f ? faded : 1.0f);
+    s.head[LIVE] = ladder.watched;
 }
 
-/// Take the window before the last one into the levels and noises of stable plates; tell stuck and silent plates.
-inline void learn(const State& s, const Config& c) {
-    const std::int64_t first = s.head[TICK] - 2 * c.window + 1, last = s.head[TICK] - c.window;
-    const float factor = s.activity[0];
-    const float calm = 1.0f / (factor * factor);
-    constexpr std::int32_t most = 1 << 20;
-    const auto memory = std::int32_t(c.memory), blocks = std::int32_t(5 * c.memory / c.window);
-    std::int64_t live = 0;
-    for (std::int64_t p = 0; p < s.plates; ++p) {
-        const Block b = block(s, p, first, last, CLIP * std::sqrt(noise_now(s, c, p).sample) * factor);
-        std::int32_t &empty = s.i(EMPTY, p), &still = s.i(STILL, p), &n_level = s.i(N_LEVEL, p);
-        empty = b.count ? 0 : (empty < most ? empty + 1 : most);
-        if (b.count) {
-            still = b.low == b.high && b.low == s.f(LAST, p) ? (still < most ? still + 1 : most) : 0;
-            s.f(LAST, p) = b.low;
+/// Readings beyond the limit among the last n ticks: what the sensor says is too much to be a weight.
+inline void count_faults(const State& s, const float* grams, std::int64_t n) {
+    for (std::int64_t k = 0; k < n; ++k)
+        for (std::int64_t p = 0; p < s.plates; ++p) {
+            const float x = grams[k * s.plates + p];
+            if (!(x == x) || std::fabs(x) < s.f(LIMIT, p)) continue;
+            ++s.l(FAULTS, p);
+            s.l(FAULT_TICK, p) = s.head[TICK] - (n - 1 - k);
         }
-        if (s.i(STATE, p) != STABLE) continue;
-        live += s.f(NOISE, p) > c.floor_g * c.floor_g;
-        if (2 * b.count < c.window || first <= s.l(SETTLED, p)) continue;
-        const float n = float(b.count), mean = b.total / n;
-        const std::int32_t more = n_level + std::int32_t(b.count);
-        n_level = more < memory ? more : memory;
-        std::int32_t& n_noise = s.i(N_NOISE, p);
-        n_noise = n_noise + 1 < blocks ? n_noise + 1 : blocks;
-        const float weight = 1.0f / float(n_noise + 1);
-        s.f(LEVEL, p) = s.f(LEVEL, p) + mean * (n / float(n_level));
-        s.f(NOISE, p) += (b.squares / n * calm - s.f(NOISE, p)) * weight;
-        s.f(MEAN_NOISE, p) += (mean * mean * calm - s.f(MEAN_NOISE, p)) * weight;
-        rest(s, c, p);
+}
+
+/// Once a window: by how much the window's mean missed the level before it, over what white noise would make it miss.
+inline void judge(const State& s, const Config& c) {
+    for (std::int64_t p = 0; p < s.plates; ++p) {
+        const float weight = s.f(WINDOW_WEIGHT, p), before = s.f(WINDOW_DOUBT, p), floor = c.floor_g * c.floor_g;
+        if (s.f(WATCHED, p) > 0 && before > 0 && weight > 0.1f * float(c.window)) {
+            const float r = s.f(NOISE, p) > floor ? s.f(NOISE, p) : floor;
+            const float error = s.f(WINDOW_SUM, p) / weight;
+            float ratio = error * error / (r * (before + 1.0f / weight));
+            std::int32_t& n = s.i(N_WINDOWS, p);
+            n = n < 60 ? n + 1 : 60;
+            float& inflation = s.f(INFLATION, p);
+            const float most = CLIP * (inflation > 1.0f ? inflation : 1.0f);
+            ratio = ratio < most ? ratio : most;
+            inflation += (ratio - inflation) / float(n + 4);  // as if five windows of white noise had been seen before
+            s.f(DRIFT, p) += (error - s.f(DRIFT, p)) / 60.0f;
+        }
+        s.f(WINDOW_FROM, p) = s.f(LEVEL, p);
+        s.f(WINDOW_DOUBT, p) = s.f(WATCHED, p) > 0 ? s.f(DOUBT, p) : 0;
+        s.f(WINDOW_SUM, p) = s.f(WINDOW_WEIGHT, p) = 0;
     }
-    s.head[LIVE] = live;
+}
+
+/// Let the gate watch plate p, whose level is known.
+inline void rest(const State& s, std::int64_t p) {
+    s.i(STATE, p) = STABLE;
+    s.f(WATCHED, p) = 1.0f;
+    s.f(UP, p) = s.f(DOWN, p) = 0;
+    s.i(RUN_UP, p) = s.i(RUN_DOWN, p) = 0;
+    s.f(OLDER_WEIGHT, p) = s.f(NEWER_WEIGHT, p) = s.f(WINDOW_DOUBT, p) = 0;
 }
 
 }  // namespace fusion::segmentation

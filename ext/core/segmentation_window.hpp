@@ -1,148 +1,278 @@
-// Statistics of the last samples of one plate, read from the ring. Cost: proportional to the ticks looked at.
-// All sums run from the newest sample to the oldest unless told otherwise, less the plate's level for precision.
+// The samples of one woken plate, read from the history: blocks, plateaus, steps. All values are less the plate's
+// level. Cost: proportional to the ticks looked at; only plates that move pay it.
 #pragma once
 #include "segmentation_state.hpp"
 
 namespace fusion::segmentation {
 
-/// Walks the samples of one plate from `tick` backwards.
-class Backwards {
+/// Walks the samples of one plate, less its level, from tick `first` on.
+class Samples {
   public:
-    Backwards(const State& s, std::int64_t p, std::int64_t tick) : s_(s), p_(p), row_(s.row(tick)) {}
+    Samples(const State& s, std::int64_t p, std::int64_t first)
+        : base_(s.samples + p), stride_(s.stride), ticks_(s.ticks), row_(s.row(first)), level_(s.f(LEVEL, p)) {}
     float next() {
-        const float x = s_.samples[row_ * s_.plates + p_];
-        row_ = row_ ? row_ - 1 : s_.ring - 1;
-        return x;
+        const float x = base_[row_ * stride_];
+        row_ = row_ + 1 < ticks_ ? row_ + 1 : 0;
+        return x - level_;
     }
 
   private:
-    const State& s_;
-    std::int64_t p_, row_;
+    const float* base_;
+    std::int64_t stride_, ticks_, row_;
+    float level_;
 };
 
-struct Moments {
-    float mean, squares;  // g less the level; g^2 about the mean
+struct Span {
+    float mean, spread;  // g, g^2
     std::int64_t count;
 };
 
-/// Moments of the n samples up to `last`.
-inline Moments moments(const State& s, std::int64_t p, std::int64_t last, std::int64_t n) {
-    const float level = s.f(LEVEL, p);
-    float total = 0;
+/// Mean and variance of the samples of ticks first..last; one wild sample is left out, as the gate does.
+inline Span span(const State& s, const Config& c, std::int64_t p, std::int64_t first, std::int64_t last) {
+    float total = 0, low = FAR, high = -FAR;
     std::int64_t count = 0;
-    Backwards sum(s, p, last);
-    for (std::int64_t i = 0; i < n; ++i) {
-        const float x = sum.next();
-        if (x == x) {
-            total += x - level;
-            ++count;
-        }
-    }
-    const float mean = count ? total / float(count) : 0;
-    float squares = 0;
-    Backwards spread(s, p, last);
-    for (std::int64_t i = 0; i < n; ++i) {
-        const float x = spread.next();
-        if (x == x) {
-            const float d = x - level - mean;
-            squares += d * d;
-        }
-    }
-    return {mean, squares, count};
-}
-
-struct Parts {
-    float mean, variance, range, ratio;  // of all; within windows; of the windows' means; largest over least variance
-    std::int64_t count;                  // 0 if a window lacks half of its samples
-};
-
-/// Compare the last n windows of `size` samples.
-inline Parts parts(const State& s, const Config& c, std::int64_t p, std::int64_t n, std::int64_t size) {
-    const float floor = c.floor_g * c.floor_g;
-    float total = 0, squares = 0, low = LIMIT_G, high = -LIMIT_G, calmest = LIMIT_G * LIMIT_G, loudest = floor;
-    std::int64_t count = 0;
-    for (std::int64_t i = 0; i < n; ++i) {
-        const Moments m = moments(s, p, s.head[TICK] - i * size, size);
-        if (2 * m.count < size || m.count < 2) return {0, 0, 0, 1, 0};
-        total += m.mean * float(m.count);
-        squares += m.squares;
-        count += m.count;
-        low = m.mean < low ? m.mean : low;
-        high = m.mean > high ? m.mean : high;
-        float variance = m.squares / float(m.count - 1);
-        variance = variance > floor ? variance : floor;
-        calmest = variance < calmest ? variance : calmest;
-        loudest = variance > loudest ? variance : loudest;
-    }
-    return {total / float(count), squares / float(count - n), high - low, loudest / calmest, count};
-}
-
-/// Mean and count of the samples of ticks first..last that the ring still holds; from the oldest to the newest.
-inline Moments mean_between(const State& s, const Config& c, std::int64_t p, std::int64_t first, std::int64_t last) {
-    const std::int64_t oldest = s.head[TICK] - c.ring + 1;
-    const float level = s.f(LEVEL, p);
-    float total = 0;
-    std::int64_t n = 0;
-    for (std::int64_t tick = first < oldest ? oldest : first; tick <= last; ++tick) {
-        const float x = s.samples[s.row(tick) * s.plates + p];
-        if (x == x) {
-            total += x - level;
-            ++n;
-        }
-    }
-    return {n ? total / float(n) : 0, 0, n};
-}
-
-/// Least deviation of the samples of the shortest push up to `tick`; 0 where they lie on both sides or are missing.
-inline float held(const State& s, const Config& c, std::int64_t p, std::int64_t tick) {
-    const float level = s.f(LEVEL, p);
-    float low = LIMIT_G, high = -LIMIT_G;
-    Backwards samples(s, p, tick);
-    for (std::int64_t i = 0; i < c.push; ++i) {
-        const float x = samples.next();
-        if (x != x) return 0;
-        const float d = x - level;
+    Samples once(s, p, first);
+    for (std::int64_t t = first; t <= last; ++t) {
+        const float d = once.next();
+        if (!(d == d)) continue;
+        total += d;
         low = d < low ? d : low;
         high = d > high ? d : high;
+        ++count;
     }
-    if (low > 0) return low;
-    return high < 0 ? -high : 0;
+    if (count == 0) return {0, 0, 0};
+    const float mean = total / float(count);
+    const float extreme = high - mean > mean - low ? high : low;
+    const float mean_rest = count > 1 ? (total - extreme) / float(count - 1) : mean;
+    float squares = 0, squares_rest = 0;
+    Samples twice(s, p, first);
+    for (std::int64_t t = first; t <= last; ++t) {
+        const float d = twice.next();
+        if (!(d == d)) continue;
+        squares += (d - mean) * (d - mean);
+        squares_rest += (d - mean_rest) * (d - mean_rest);
+    }
+    const float gap = extreme - mean_rest;
+    squares_rest -= gap * gap;
+    const float spread_rest = count > 1 && squares_rest > 0 ? squares_rest / float(count - 1) : 0;
+    const bool wild = count >= 4 && gap * gap > WILD * (spread_rest + c.floor_g * c.floor_g);
+    return wild ? Span{mean_rest, spread_rest, count} : Span{mean, squares / float(count), count};
 }
 
-/// Smallest step between successive samples of the ring: the converter's resolution; 0 if it is not to be seen.
+/// Variance of plate p's level as it is known, g^2.
+inline float level_variance(const State& s, const Config& c, std::int64_t p) {
+    const float floor = c.floor_g * c.floor_g, noise = s.f(NOISE, p) > floor ? s.f(NOISE, p) : floor;
+    return s.f(INFLATION, p) * noise * s.f(DOUBT, p);
+}
+
+/// Noise of a block's mean when the fixture is as it is now, g^2.
+inline float noise_now(const State& s, const Config& c, std::int64_t p) {
+    const float floor = c.floor_g * c.floor_g, noise = s.f(NOISE, p) > floor ? s.f(NOISE, p) : floor;
+    return noise * (s.activity[0] * s.activity[0]);
+}
+
+struct Calm {
+    float mean, weight;     // g; sum of the blocks' weights
+    float scatter, spread;  // of the blocks' means, over what noise and vibration explain, g^2; within blocks, g^2
+    std::int64_t count;     // samples; 0 if a block lacks half of its samples
+};
+
+/// The n blocks up to `end`, weighted as the gate weights them.
+inline Calm calm(const State& s, const Config& c, std::int64_t p, std::int64_t n, std::int64_t end) {
+    const float r = noise_now(s, c, p);
+    float total = 0, weight = 0, squares = 0, spread = 0;
+    std::int64_t count = 0;
+    for (std::int64_t k = 0; k < n; ++k) {
+        const std::int64_t last = end - k * c.block;
+        const Span b = span(s, c, p, last - c.block + 1, last);
+        if (2 * b.count < c.block || b.count == 0) return {0, 0, 0, 0, 0};
+        const float w = r / (r + c.leak * b.spread);
+        // Welford, weighted: the scatter about the mean without a second pass.
+        const float before = weight, d = b.mean - total;
+        weight += w;
+        total += d * (w / weight);
+        squares += d * d * (w * before / weight);
+        spread += b.spread;
+        count += b.count;
+    }
+    return {total, weight, squares / float(n - 1), spread / float(n), count};
+}
+
+/// Oldest tick that the history holds.
+inline std::int64_t oldest(const State& s) {
+    const std::int64_t tick = s.head[TICK] - s.ticks + 1;
+    return tick > 0 ? tick : 0;
+}
+
+/// Tick from which on the plate was at `after` rather than at `before` (g less the level), among first..last. A step
+/// that stands out of the noise ends where two samples were last farther than half of it from `after`, whatever a hand
+/// did before; otherwise the most probable tick for two known levels, a sample counting for no more than half a step.
+inline std::int64_t step_tick(const State& s, const Config& c, std::int64_t p, std::int64_t first, std::int64_t last, float before,
+                              float after, float spread) {
+    const float middle = 0.5f * (before + after), half = 0.5f * std::fabs(after - before);
+    const float sign = after > before ? 1.0f : -1.0f;
+    float sum = 0, best = 0;
+    std::int64_t probable = first, crossing = first, arrival = first;
+    bool outside = false, away = false;
+    Samples samples(s, p, first);
+    for (std::int64_t t = first; t <= last; ++t) {
+        const float x = samples.next();
+        if (!(x == x)) continue;
+        const bool far = std::fabs(x - after) > half;
+        if (far && outside) crossing = t + 1;
+        outside = far;
+        const bool off = std::fabs(x - after) > 2.0f * PART * half;
+        if (off && away) arrival = t + 1;
+        away = off;
+        float d = sign * (middle - x);
+        d = d < half ? d : half;
+        d = d > -half ? d : -half;
+        sum += d;
+        if (sum > best) {
+            best = sum;
+            probable = t + 1;
+        }
+    }
+    if (half * half <= CLIP * spread) return probable;
+    // A hand of nearly its weight may have been there before.
+    const float band = 2.0f * PART * half;
+    return after > before && arrival - crossing > 2 * c.join && band * band > CLIP * spread ? arrival : crossing;
+}
+
+/// Whether a load came at once, as items do and bodies that lean do not.
+inline bool sharp(const State& s, const Config& c, std::int64_t p, std::int64_t step, float before, float after,
+                  float spread) {
+    const std::int64_t first = step - c.quick - c.coincide > oldest(s) ? step - c.quick - c.coincide : oldest(s);
+    const Span ahead = span(s, c, p, first, step - c.quick - 1);
+    const float short_of = (1.0f - RISE) * std::fabs(after - before) - std::fabs(ahead.mean - after);
+    return after < before || ahead.count == 0 || short_of <= 0 || short_of * short_of <= CLIP * spread / float(c.coincide);
+}
+
+/// How deep two samples in a row went below the plate's level, g; 0 if they did not.
+inline float dip(const State& s, std::int64_t p, std::int64_t first, std::int64_t last) {
+    float deepest = 0, before = FAR;
+    Samples samples(s, p, first > oldest(s) ? first : oldest(s));
+    for (std::int64_t t = first > oldest(s) ? first : oldest(s); t <= last; ++t) {
+        const float x = samples.next();
+        if (!(x == x)) continue;
+        const float higher = x > before ? x : before;
+        deepest = higher < deepest ? higher : deepest;
+        before = x;
+    }
+    return deepest;
+}
+
+struct Steps {
+    static constexpr int MOST = 4;
+    int count;
+    std::int64_t first[MOST], tick[MOST], end[MOST];  // onset, step, end of the plateau that follows
+    float after[MOST], variance[MOST];                // g less the level; g^2, of plateaus
+};
+
+/// Whether a stretch is a plateau between two changes of one plate: flat, and far from both levels. Between two levels
+/// it may ring; below both it must be flatter and longer; above both it is a hand, which pushes and never pulls.
+inline bool plateau(const State& s, const Config& c, std::int64_t p, std::int64_t last, float before, float after,
+                    float spread, Span& found) {
+    found = span(s, c, p, last - c.plateau + 1, last);
+    if (2 * found.count < c.plateau || found.count < 3) return false;
+    const float up = found.mean - before, on = after - found.mean, size = std::fabs(after - before);
+    float ringing = std::fabs(up) > std::fabs(on) ? FLAT * up : FLAT * on;
+    if (up * on <= 0) {
+        if (up > 0) return false;
+        found = span(s, c, p, last - c.plateau - c.plateau / 2 + 1, last);
+        ringing = 0;
+    }
+    const float noise = 4.0f * spread + c.floor_g * c.floor_g;
+    const float least = up * on > 0 && APART * size > c.half_item_g ? APART * size : c.half_item_g;
+    const float nearest = std::fabs(up) < std::fabs(on) ? std::fabs(up) : std::fabs(on);
+    return found.spread <= noise + ringing * ringing && nearest >= least &&
+           nearest * nearest > SIGNIFICANT * noise / float(found.count);
+}
+
+/// Whether what seems one change is two that are too close for a plateau: the plate lingers between the levels for
+/// longer than a step takes. Fills in the first of them.
+inline bool twofold(const State& s, const Config& c, std::int64_t p, std::int64_t from, std::int64_t last, float after,
+                    float spread, Steps& steps) {
+    const float sign = after > 0 ? 1.0f : -1.0f, size = std::fabs(after);
+    std::int64_t left = -1, came = -1, run = 0;
+    Samples samples(s, p, from);
+    for (std::int64_t t = from; t <= last; ++t) {
+        const float x = sign * samples.next();
+        if (!(x == x)) continue;
+        run = x > PART * size ? run + 1 : 0;
+        if (left < 0 && run == 2) left = t - 1;
+        if (x < (1.0f - PART) * size) came = t + 1;
+    }
+    const std::int64_t edge = c.quick / 2;
+    if (left <= from + 1 || came - left < 2 * c.quick || came - left > c.plateau + 2 * c.join) return false;
+    const Span middle = span(s, c, p, left + edge, came - 1 - edge);
+    const float first = sign * middle.mean, second = size - first;
+    const float least = first < second ? first : second;
+    if (middle.count < 3 || least < PART * size || least * least < SIGNIFICANT * spread) return false;
+    if (!sharp(s, c, p, left, 0, middle.mean, spread) || !sharp(s, c, p, came, middle.mean, after, spread)) return false;
+    steps.tick[0] = left;
+    steps.end[0] = came - edge;
+    steps.after[0] = middle.mean;
+    steps.variance[0] = middle.spread / 4.0f;
+    return true;
+}
+
+/// The steps of a plate from its level over plateaus to `after`, where it is from tick `quiet` on.
+inline Steps find_steps(const State& s, const Config& c, std::int64_t p, std::int64_t quiet, float after,
+                        float spread) {
+    Steps steps{};
+    const std::int64_t woken = s.l(WOKEN, p), tick = s.head[TICK];
+    const std::int64_t begin = woken - c.coincide > oldest(s) ? woken - c.coincide : oldest(s);
+    std::int64_t from = begin, first = woken;
+    const float size = std::fabs(after);
+    float before = 0;
+    int k = 0;
+    for (std::int64_t t = begin + c.plateau + c.plateau / 2; t < quiet && k + 1 < Steps::MOST; ++t) {
+        Span flat{}, longer{};
+        if (!plateau(s, c, p, t, before, after, spread, flat)) continue;
+        const std::int64_t start = t - c.plateau + 1;
+        const float keep = 2.0f * std::sqrt(spread) + FLAT * std::fabs(flat.mean - before);
+        while (t + 1 < quiet && plateau(s, c, p, t + 1, before, after, spread, longer) &&
+               std::fabs(longer.mean - flat.mean) <= keep)
+            ++t;
+        flat = span(s, c, p, start, t);
+        const std::int64_t came = step_tick(s, c, p, from, t, before, flat.mean, spread);
+        const std::int64_t went = step_tick(s, c, p, start, tick, flat.mean, after, spread);
+        if (start - came > c.join || went - t > c.join || !sharp(s, c, p, came, before, flat.mean, spread) ||
+            !sharp(s, c, p, went, flat.mean, after, spread))
+            continue;
+        if (after > flat.mean && dip(s, p, t, went) < flat.mean - LETS_GO * (flat.mean - before)) continue;
+        steps.first[k] = first;
+        steps.tick[k] = came;
+        steps.end[k] = first = t;
+        steps.after[k] = before = flat.mean;
+        steps.variance[k++] = flat.spread / float(flat.count);
+        from = start;
+        t += c.plateau;
+    }
+    if (k == 0 && size > c.half_item_g && twofold(s, c, p, begin, quiet, after, spread, steps)) {
+        steps.first[0] = first;
+        first = from = steps.end[0];
+        before = steps.after[0];
+        k = 1;
+    }
+    steps.first[k] = first;
+    steps.tick[k] = step_tick(s, c, p, from, tick, before, after, spread);
+    steps.end[k] = tick;
+    steps.after[k++] = after;
+    steps.count = k;
+    return steps;
+}
+
+/// Smallest step between successive samples of the history: the converter's resolution; 0 if it is not to be seen.
 inline float quantum(const State& s, const Config& c, std::int64_t p) {
-    Backwards samples(s, p, s.head[TICK]);
-    float smallest = LIMIT_G, newer = samples.next();
-    for (std::int64_t i = 0; i < c.ring - 1; ++i) {
-        const float older = samples.next();
-        const float d = std::fabs(newer - older);
+    float smallest = FAR, newer = s.sample(p, s.head[TICK]);
+    for (std::int64_t k = 1; k < c.settle * c.block; ++k) {
+        const float older = s.sample(p, s.head[TICK] - k), d = std::fabs(newer - older);
         if (0 < d && d < smallest) smallest = d;
         newer = older;
     }
-    return smallest < c.floor_g * 8.0f ? smallest : 0;
-}
-
-/// Tick at which the plate last was more than half a step away from where it settled: when the item left.
-inline std::int64_t step_tick(const State& s, const Config& c, std::int64_t p, float after, std::int64_t quiet) {
-    const float level = s.f(LEVEL, p);
-    Backwards samples(s, p, s.head[TICK]);
-    for (std::int64_t i = 0; i < c.ring; ++i) {
-        const float x = samples.next();
-        if (x == x && std::fabs(x - level - after) > 0.5f * std::fabs(after)) return s.head[TICK] - i;
-    }
-    return quiet;
-}
-
-struct Noise {
-    float sample, mean;  // variance of a sample and of a window's mean, g^2
-};
-
-/// Noise of plate p when the fixture is calm.
-inline Noise noise_now(const State& s, const Config& c, std::int64_t p) {
-    const float floor = c.floor_g * c.floor_g;
-    const float noise = s.f(NOISE, p) < floor ? floor : s.f(NOISE, p);
-    const float white = noise / float(c.window);
-    return {noise, s.f(MEAN_NOISE, p) > white ? s.f(MEAN_NOISE, p) : white};
+    return smallest < c.half_item_g ? smallest : 0;
 }
 
 }  // namespace fusion::segmentation

@@ -18,18 +18,27 @@ from fusion.observations import GateEvent, Observation, ScalePacket, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt, cart
 from fusion.segmentation import (
+    DRIFTING,
     DROPOUT,
     NOISY,
+    PHANTOM,
     SATURATED,
     STUCK,
     SegmentationSettings,
     Segmenter,
     WeightEvent,
 )
-from fusion.store import Fixture, Store
+from fusion.store import Facing, Fixture, Store
 
 NS = 1_000_000_000
-FLAGS = {DROPOUT: "dropout", STUCK: "stuck", SATURATED: "saturated", NOISY: "noisy"}
+FLAGS = {
+    DROPOUT: "dropout",
+    STUCK: "stuck",
+    SATURATED: "saturated",
+    NOISY: "noisy",
+    PHANTOM: "phantom",
+    DRIFTING: "drifting",
+}
 DETECTION_NS = NS
 """By then the segmentation has noticed a change that began."""
 SILENCE_NS = 2 * NS
@@ -95,7 +104,7 @@ class Engine:
         self._buffer = ReorderBuffer(round(s.lateness_s * NS))
         self._grasp_ns = round(s.grasp_s * NS)
         self._merge_ns = round(s.segmentation.merge_s * NS)
-        self._scales = {f.id: _Scale(f, s) for f in store.fixtures}
+        self._scales = {f.id: _Scale(f, store.planogram, s) for f in store.fixtures}
         self._associator = Associator(store, settings=s.association)
         self._hands = Hands()
         self._now_ns = 0
@@ -255,11 +264,18 @@ def _caused(interaction: Interaction, causes: Sequence[Candidate]) -> Interactio
 class _Scale:
     """One fixture's segmenter, with plates by name and a clock that never steps back."""
 
-    def __init__(self, fixture: Fixture, settings: EngineSettings) -> None:
+    def __init__(self, fixture: Fixture, planogram: Sequence[Facing], settings: EngineSettings) -> None:
         self.fixture = fixture.id
         self.plates = [p.id for p in fixture.plates]
-        groups = [i for i, shelf in enumerate(fixture.shelves) for _ in shelf.plates]
-        self.segmenter = Segmenter(groups, rate_hz=settings.rate_hz, settings=settings.segmentation)
+        column = {plate: i for i, plate in enumerate(self.plates)}
+        facings = [[column[plate] for plate in facing.plates if plate in column] for facing in planogram]
+        self.segmenter = Segmenter(
+            [i for i, shelf in enumerate(fixture.shelves) for _ in shelf.plates],
+            rate_hz=settings.rate_hz,
+            facings=[columns for columns in facings if columns],
+            capacity_g=[p.capacity_g for p in fixture.plates],
+            settings=settings.segmentation,
+        )
         self._last_ns = 0
 
     def push(self, packet: ScalePacket) -> list[WeightEvent]:

@@ -6,6 +6,7 @@ and a last time (``final=True``) when nothing can join any more. See `Segmenter.
 
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,23 +19,36 @@ from fusion.backends import kernels
 HEALTH = np.dtype(
     [
         ("flags", np.int32),
+        ("spikes", np.int32),
         ("noise_g", np.float32),
         ("level_g", np.float32),
+        ("drift_g_per_min", np.float32),
         ("samples", np.int64),
         ("missing", np.int64),
+        ("faults", np.int64),
     ]
 )
 """Fields of `Segmenter.health`."""
 
-DROPOUT, STUCK, SATURATED, NOISY = 1, 2, 4, 8
-"""Bits of ``flags``: no sample lately; the same value for five times `baseline_s`; infinite or beyond a tonne lately;
-noise of a sample above `smallest_item_g`. 0 is a healthy plate."""
+DROPOUT, STUCK, SATURATED, NOISY, PHANTOM, DRIFTING = 1, 2, 4, 8, 16, 32
+"""Bits of ``flags``: no sample lately; the same value for five times `baseline_s`; readings beyond the plate's capacity
+lately; noise of a sample above `smallest_item_g`; never any sign of life, as columns without a plate have; drift of more
+than `smallest_item_g` a minute. 0 is a healthy plate."""
 
 _KINDS: dict[int, Literal["touch", "change"]] = {1: "touch", 2: "change"}
+_BLOCK_S = 0.1  # an item leaves within 50-100 ms, and a period of structural vibration is 70-120 ms
+_VIBRATION_HZ = (8.0, 15.0)
+_STEADY_S = 2.0
+_HISTORY_S = 2.4
+_WINDOW_S = 1.0
 _GAP_S = 0.5
 _MOST_HOLD_S = 30.0
 _PUSH_S = 0.05
-_SNAPSHOT = b"fusion.segmentation/1\n"
+_PLATEAU_S = 0.15
+_JOIN_S, _COINCIDE_S, _QUICK_S, _CALM_S = 0.25, 0.07, 0.1, 0.5
+_FLOOR_G = 0.1
+_CAPACITY_G = 20_000.0
+_SNAPSHOT = b"fusion.segmentation/2\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +71,8 @@ class SegmentationSettings:
 
     smallest_item_g: float = 8.0
     false_alarms_per_day: float = 1.0
-    settle_s: float = 0.25
-    merge_s: float = 0.5
+    settle_s: float = 0.5
+    merge_s: float = 2.0
     baseline_s: float = 2.0
 
     def __post_init__(self) -> None:
@@ -77,8 +91,9 @@ class WeightEvent:
     ----------
     id, revision : int
         Events are counted from 0 per segmenter, in the order of their first report; reports of one event from 0.
-    start_ns, end_ns : int
-        Onset of the first plate; when the last plate had settled.
+    start_ns, step_ns, end_ns : int
+        Onset of the first plate; when the plate that changed most went from one level to the other; when the last
+        plate had settled.
     plates : (n,) int32
         Columns, ascending.
     delta_g, sigma_g : (n,) float32
@@ -96,6 +111,7 @@ class WeightEvent:
     id: int
     revision: int
     start_ns: int
+    step_ns: int
     end_ns: int
     plates: NDArray[np.int32]
     delta_g: NDArray[np.float32]
@@ -119,7 +135,13 @@ class Segmenter:
     """
 
     def __init__(
-        self, groups: ArrayLike, *, rate_hz: float, settings: SegmentationSettings = SegmentationSettings()
+        self,
+        groups: ArrayLike,
+        *,
+        rate_hz: float,
+        facings: Sequence[Sequence[int]] | None = None,
+        capacity_g: ArrayLike = _CAPACITY_G,
+        settings: SegmentationSettings = SegmentationSettings(),
     ) -> None:
         columns = validation.array("groups", groups, np.int32, (None,))
         if not len(columns):
@@ -127,10 +149,13 @@ class Segmenter:
         if not isinstance(settings, SegmentationSettings):
             raise TypeError(f"settings must be SegmentationSettings; got {type(settings).__name__}")
         rate = validation.number("rate_hz", rate_hz, at_least=1.0, at_most=10_000.0)
+        limits = np.broadcast_to(np.asarray(capacity_g, np.float32), columns.shape).copy()
         self._plates = len(columns)
         config = _config(rate, settings)
-        self._stream: Any = kernels("segmentation").Stream(columns, config)
-        identity = repr((columns.tolist(), config)).encode()
+        shared = _shared(columns, facings)
+        self._lag_s = 60 * config[-1] / settings.smallest_item_g
+        self._stream: Any = kernels("segmentation").Stream(columns, shared, limits, config)
+        identity = repr((columns.tolist(), shared.tolist(), limits.tolist(), config)).encode()
         self._header = _SNAPSHOT + zlib.crc32(identity).to_bytes(4, "little")
 
     def push(self, sample_ns: ArrayLike, grams: ArrayLike) -> list[WeightEvent]:
@@ -161,9 +186,12 @@ class Segmenter:
         TypeError, ValueError
             If an argument has the wrong type or shape, or the time decreases; nothing is taken then.
         """
-        times = validation.times_ns("sample_ns", sample_ns)
-        rows = validation.array("grams", grams, np.float32, (len(times), self._plates))
-        return [_event(raw) for raw in self._stream.push(times, rows)]
+        try:  # what fits as it is needs no copy and no look: a packet of a live stream costs less than its checks
+            found = self._stream.push(sample_ns, grams)
+        except (TypeError, ValueError):
+            times = validation.times_ns("sample_ns", sample_ns)
+            found = self._stream.push(times, validation.array("grams", grams, np.float32, (len(times), self._plates)))
+        return [_event(raw) for raw in found] if found else found
 
     def flush(self) -> list[WeightEvent]:
         """End the stream: what is settling is reported, as final, with what is known.
@@ -196,7 +224,13 @@ class Segmenter:
         result = np.empty(self._plates, HEALTH)
         for name, column in zip(HEALTH.names or (), self._stream.health(), strict=True):
             result[name] = column
+        result["drift_g_per_min"] *= 60 / self._lag_s
         return result
+
+    @property
+    def rezeroed(self) -> int:
+        """How often the readings of most plates jumped to about zero together: a controller's tare, no event."""
+        return int(self._stream.rezeroed())
 
     def snapshot(self) -> bytes:
         """Return the whole state: the same bytes from every backend."""
@@ -230,31 +264,79 @@ class Segmenter:
 
 
 def _event(raw: tuple[Any, ...]) -> WeightEvent:
-    id_, revision, start_ns, end_ns, plates, delta, sigma, kind, final, quality = raw
-    return WeightEvent(id_, revision, start_ns, end_ns, plates, delta, sigma, _KINDS[kind], final, quality)
+    id_, revision, start_ns, step_ns, end_ns, plates, delta, sigma, kind, final, quality = raw
+    return WeightEvent(id_, revision, start_ns, step_ns, end_ns, plates, delta, sigma, _KINDS[kind], final, quality)
 
 
 def _config(rate: float, settings: SegmentationSettings) -> tuple[float, ...]:
-    """Turn seconds into ticks, in the order of ``fusion.reference.segmentation.Config``."""
+    """Turn seconds into ticks and blocks, in the order of ``fusion.reference.segmentation_state.Config``."""
+    block = max(1, round(_BLOCK_S * rate))
+    block_s = block / rate
+
+    def blocks(seconds: float, least: int) -> int:
+        return max(least, round(seconds / block_s))
 
     def ticks(seconds: float, least: int) -> int:
         return max(least, round(seconds * rate))
 
-    window = 2 * ((ticks(settings.settle_s, 6) + 1) // 2)
+    settle = blocks(settings.settle_s, 4)
+    steady = blocks(_STEADY_S, 2 * settle)
+    drift = 1.0 / blocks(settings.baseline_s, 4) ** 2
+    window = blocks(_WINDOW_S, 4)
+    lag_s = (drift**-0.5 + window / 2 + 2) * block_s
     return (
+        block,
+        settle,
+        steady,
+        max(blocks(_HISTORY_S, 4), steady + 4),
+        blocks(_MOST_HOLD_S, 2 * steady),
         window,
-        4 * window,
-        ticks(_PUSH_S, 3),
-        ticks(settings.baseline_s, 4 * window),
-        ticks(_MOST_HOLD_S, 8 * window),
+        blocks(5 * settings.baseline_s, 4 * settle),
+        -(-ticks(_PUSH_S, 3) // block),
+        ticks(_PLATEAU_S, 3),
+        ticks(_JOIN_S, 1),
+        ticks(_COINCIDE_S, 1),
+        ticks(_QUICK_S, 1),
+        settle * block + ticks(_CALM_S, 1),
         round(settings.merge_s * 1e9),
         round(max(_GAP_S, 5 / rate) * 1e9),
-        _cusum_threshold(86400 * rate / settings.false_alarms_per_day),
-        min(0.5, 1 / (0.05 * rate)),
-        min(0.5, 1 / (0.3 * rate)),
+        _cusum_threshold(86400 / block_s / settings.false_alarms_per_day),
+        _leak(block, rate),
+        drift,
         settings.smallest_item_g / 2,
-        settings.smallest_item_g / 32,
+        _FLOOR_G,
+        settings.smallest_item_g / 60 * lag_s,
     )
+
+
+def _leak(block: int, rate: float) -> float:
+    """Variance that vibration leaves in a block's mean, over the variance within the block: most of sinc^2 in its band.
+
+    A block of one sample shows no variance within.
+    """
+    if block == 1:
+        return 0.0
+    f = np.linspace(*_VIBRATION_HZ, 71)
+    kept = float(np.max(np.sinc(f * block / rate) ** 2))
+    return kept / (1 - kept)
+
+
+def _shared(groups: NDArray[np.int32], facings: Sequence[Sequence[int]] | None) -> NDArray[np.int32]:
+    """Tell which of the 31 columns that follow each one share a facing with it, as bits.
+
+    Without a planogram an item may stand on any three adjacent plates of a shelf.
+    """
+    n = len(groups)
+    if facings is None:
+        facings = [range(i, min(i + 3, n)) for i in range(n)]
+    result = np.zeros(n, np.int32)
+    for facing in facings:
+        columns = sorted(set(facing))
+        for p in columns:
+            for q in columns:
+                if p < q <= p + 31 and groups[p] == groups[q]:
+                    result[p] |= 1 << (q - p - 1)
+    return result
 
 
 def _cusum_threshold(run_length: float) -> float:
