@@ -88,8 +88,8 @@ inline void tell(const State& s, const Config& c, Out& out, std::int64_t p, std:
     const float q = quantum(s, c, p), coarse = 4.0f * w.spread < q * q ? q * q / 12.0f : 0.0f;
     const float var_after = s.f(INFLATION, p) * scatter / w.weight + coarse + (quality < QUALITY_LONG ? w.scatter : 0);
     const float shown = quality * float(w.count) / float(n * c.block);
-    if (r >= 0 && changed(s, r)) {
-        const bool more = std::fabs(w.mean) >= c.half_item_g, up = delta(s, r) > 0;
+    if (r >= 0 && (changed(s, r) || record_below(s, r) >= 0)) {
+        const bool more = std::fabs(w.mean) >= c.half_item_g, up = light(s, r);
         const bool calm = more && !s.rl(R_UNEASY, r), quick = steps.tick[0] - s.l(WOKEN, p) <= c.join + c.quick;
         const bool lets_go = up && dip(s, p, s.l(WOKEN, p), tick) < -LETS_GO * delta(s, r);
         std::int64_t same = r;

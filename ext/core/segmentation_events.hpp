@@ -240,9 +240,9 @@ inline void add_record(const State& s, const Config& c, Out& out, std::int64_t p
         s.rl(R_MOVED, r) = moved(s, c, p);
         s.rl(R_FIRST, r) = change.first;
         s.rl(R_START_NS, r) = change.first == s.l(WOKEN, p) ? s.l(START_NS, p) : s.time(change.first);
-        s.rf(R_BEFORE, r) = s.f(LEVEL, p) + change.before;
-        s.rf(R_VAR_BEFORE, r) = change.var_before;
-    }  // otherwise nothing had come of it so far, and the change is counted from before
+    }  // otherwise it was only pushed so far
+    s.rf(R_BEFORE, r) = s.f(LEVEL, p) + change.before;
+    s.rf(R_VAR_BEFORE, r) = change.var_before;
     s.rl(R_STEP, r) = change.step;
     s.rl(R_QUIET, r) = change.quiet > change.step ? change.quiet : change.step;
     s.rl(R_SETTLED, r) = change.settled;
@@ -290,13 +290,13 @@ inline void keep(const State& s, const Config& c, std::int64_t p, std::int64_t r
     const float before = s.rf(R_BEFORE, r) - s.f(LEVEL, p);
     const std::int64_t from = s.l(WOKEN, p) > oldest(s) ? s.l(WOKEN, p) : oldest(s);
     const float depth = dip(s, p, from, s.head[TICK]), swing = -depth > s.f(PEAK, p) ? -depth : s.f(PEAK, p);
-    const bool recent = s.head[TICK] - s.rl(R_STEP, r) < 2 * c.steady * c.block;
-    if (recent && s.rl(R_UNEASY, r) && delta(s, r) > 0 && swing > 0.5f * delta(s, r) && swing * swing > SIGNIFICANT * w.spread) {
+    if (s.rl(R_UNEASY, r) >= 2 && delta(s, r) > 0 && swing > 0.5f * delta(s, r) &&
+        swing * swing > SIGNIFICANT * w.spread) {
         const std::int64_t step = step_tick(s, c, p, from, s.head[TICK], before, w.mean, w.spread);
         s.rl(R_STEP, r) = step;
         s.rl(R_STEP_NS, r) = s.time(step < s.head[TICK] ? step : s.head[TICK]);
     }
-    s.rl(R_UNEASY, r) = 1;
+    ++s.rl(R_UNEASY, r);
     s.rl(R_QUIET, r) = quiet;
     s.rl(R_SETTLED, r) = s.head[TICK];
     s.rl(R_END_NS, r) = s.time(s.head[TICK]);
@@ -304,12 +304,20 @@ inline void keep(const State& s, const Config& c, std::int64_t p, std::int64_t r
     amend(s, c, r, s.f(LEVEL, p) + w.mean, var_after);
 }
 
+/// Whether record r is part of a load that a resting hand may weigh.
+inline bool light(const State& s, std::int64_t r) {
+    float total = 0;
+    for (std::int64_t q = 0; q < s.head[RECORDS]; ++q)
+        if (s.rl(R_EVENT, q) == s.rl(R_EVENT, r)) total += delta(s, q);
+    return delta(s, r) > 0 && total < HAND_G;
+}
+
 /// Whether a load that came may still be a hand: its plate moves again, or does not keep its level, or what leans on it
 /// is doubtful. No hand pulls, so what went is gone.
 inline bool doubtful(const State& s, const Config& c, std::int64_t r) {
     const std::int64_t p = s.rl(R_PLATE, r), tick = s.head[TICK], last = last_record(s, p);
     if (s.rl(R_SETTLED, r) == LEANS_ON_NEXT ? last < 0 : last != r) return false;
-    if (delta(s, r) <= 0) return false;
+    if (!light(s, r)) return false;
     if (s.i(STATE, p) != STABLE) return true;
     const std::int64_t since = tick - s.rl(R_SETTLED, last);
     if (s.rl(R_UNEASY, r) && since < 2 * c.steady * c.block) return true;

@@ -53,6 +53,7 @@ constexpr float EXCURSION = 5.0f;        // standard deviations of a push
 constexpr float CROSS_TALK = 0.025f;     // of a change, on plates up to two away (the public recording: 0-2 %)
 constexpr float OVERHANG = 0.08f;        // of an item, beyond the edge of its facing: less is not told from cross-talk
 constexpr float COUPLING = 0.01f, COUPLING_SPREAD = 0.008f;  // mean and deviation of it between an item's own plates
+constexpr float HAND_G = 500.0f;         // g; a hand is 0.6 % of the body (de Leva, J. Biomechanics 29, 1996)
 constexpr float LETS_GO = 0.3f;          // of a load that came: what must go before it is known for a hand
 constexpr float FLAT = 0.02f;            // of a step: ringing on the plateau between two quick changes
 constexpr float APART = 0.1f;            // of two quick changes together: the least of them

@@ -104,39 +104,61 @@ inline std::int64_t oldest(const State& s) {
     return tick > 0 ? tick : 0;
 }
 
-/// Tick from which on the plate was at `after` rather than at `before` (g less the level), among first..last. A step
-/// that stands out of the noise ends where two samples were last farther than half of it from `after`, whatever a hand
-/// did before; otherwise the most probable tick for two known levels, a sample counting for no more than half a step.
-inline std::int64_t step_tick(const State& s, const Config& c, std::int64_t p, std::int64_t first, std::int64_t last, float before,
-                              float after, float spread) {
-    const float middle = 0.5f * (before + after), half = 0.5f * std::fabs(after - before);
-    const float sign = after > before ? 1.0f : -1.0f;
-    float sum = 0, best = 0;
-    std::int64_t probable = first, crossing = first, arrival = first;
-    bool outside = false, away = false;
-    Samples samples(s, p, first);
+/// Tick after which the mean of n samples was never again farther than `band` from `after`; the middle of the n.
+inline std::int64_t last_outside(const State& s, std::int64_t p, std::int64_t first, std::int64_t last, float after,
+                                 float band, std::int64_t n) {
+    Samples samples(s, p, first), leaving(s, p, first);
+    float run = 0, count = 0;
+    std::int64_t outside = first;
     for (std::int64_t t = first; t <= last; ++t) {
         const float x = samples.next();
-        if (!(x == x)) continue;
-        const bool far = std::fabs(x - after) > half;
-        if (far && outside) crossing = t + 1;
-        outside = far;
-        const bool off = std::fabs(x - after) > 2.0f * PART * half;
-        if (off && away) arrival = t + 1;
-        away = off;
-        float d = sign * (middle - x);
-        d = d < half ? d : half;
-        d = d > -half ? d : -half;
-        sum += d;
+        if (x == x) {
+            run += x - after;
+            count += 1.0f;
+        }
+        if (t - first >= n) {
+            const float old = leaving.next();
+            if (old == old) {
+                run -= old - after;
+                count -= 1.0f;
+            }
+        }
+        if (t - first >= n - 1 && std::fabs(run) > band * count) outside = t + 1 - n / 2;
+    }
+    return outside;
+}
+
+/// Tick from which on the plate was at `after` rather than at `before` (g less the level), among first..last: where it
+/// was last farther than half of the step from `after`, whatever a hand did before. The noisier the plate, the longer
+/// the means that are looked at; where noise hides the step all the same, the most probable tick for two known levels.
+inline std::int64_t step_tick(const State& s, const Config& c, std::int64_t p, std::int64_t first, std::int64_t last,
+                              float before, float after, float spread) {
+    const float half = 0.5f * std::fabs(after - before), band = 2.0f * PART * half;
+    if (half * half > CLIP * spread) {
+        const std::int64_t crossing = last_outside(s, p, first, last, after, half, 2);
+        const std::int64_t arrival = last_outside(s, p, first, last, after, band, c.block);
+        if (after < before || arrival - crossing <= 2 * c.join) return crossing;
+        // A hand of nearly the load's weight may have been there before.
+        const Span between = span(s, c, p, crossing + c.join, arrival - c.join);
+        return between.count > 0 && std::fabs(between.mean - after) > 0.5f * band ? arrival : crossing;
+    }
+    const bool lasted = s.head[TICK] - s.l(WOKEN, p) > 2 * c.calm;  // a hand may have been there
+    if (lasted && half * half > CLIP * (noise_now(s, c, p) + c.leak * spread))
+        return last_outside(s, p, first, last, after, half, c.block);
+    const float middle = 0.5f * (before + after), sign = after > before ? 1.0f : -1.0f;
+    float sum = 0, best = 0;
+    std::int64_t probable = first;
+    Samples samples(s, p, first);
+    for (std::int64_t t = first; t <= last; ++t) {
+        const float d = sign * (middle - samples.next());
+        if (!(d == d)) continue;
+        sum += d < half ? (d > -half ? d : -half) : half;
         if (sum > best) {
             best = sum;
             probable = t + 1;
         }
     }
-    if (half * half <= CLIP * spread) return probable;
-    // A hand of nearly its weight may have been there before.
-    const float band = 2.0f * PART * half;
-    return after > before && arrival - crossing > 2 * c.join && band * band > CLIP * spread ? arrival : crossing;
+    return probable;
 }
 
 /// Whether a load came at once, as items do and bodies that lean do not.
@@ -227,7 +249,8 @@ inline Steps find_steps(const State& s, const Config& c, std::int64_t p, std::in
     const float size = std::fabs(after);
     float before = 0;
     int k = 0;
-    for (std::int64_t t = begin + c.plateau + c.plateau / 2; t < quiet && k + 1 < Steps::MOST; ++t) {
+    const bool lasted = tick - woken > 3 * c.calm;
+    for (std::int64_t t = begin + c.plateau + c.plateau / 2; !lasted && t < quiet && k + 1 < Steps::MOST; ++t) {
         Span flat{}, longer{};
         if (!plateau(s, c, p, t, before, after, spread, flat)) continue;
         const std::int64_t start = t - c.plateau + 1;
@@ -250,7 +273,7 @@ inline Steps find_steps(const State& s, const Config& c, std::int64_t p, std::in
         from = start;
         t += c.plateau;
     }
-    if (k == 0 && size > c.half_item_g && twofold(s, c, p, begin, quiet, after, spread, steps)) {
+    if (k == 0 && !lasted && size > c.half_item_g && twofold(s, c, p, begin, quiet, after, spread, steps)) {
         steps.first[0] = first;
         first = from = steps.end[0];
         before = steps.after[0];
