@@ -18,7 +18,7 @@ inline bool moved(const State& s, const Config& c, std::int64_t p) {
 /// Whether two plates carry one facing; without a planogram, whether an item can stand on both.
 inline bool share(const State& s, std::int64_t p, std::int64_t q) {
     const std::int64_t low = p < q ? p : q, apart = (p < q ? q : p) - low;
-    return apart <= 31 && (s.i(SHARED, low) >> (apart - 1) & 1);
+    return 0 < apart && apart <= 31 && (s.i(SHARED, low) >> (apart - 1) & 1);
 }
 
 inline std::int64_t distance(std::int64_t a, std::int64_t b) {
@@ -75,6 +75,21 @@ inline Bond bond(const State& s, const Config& c, std::int64_t p, const Change& 
     const float least = std::fabs(a) < std::fabs(b) ? std::fabs(a) : std::fabs(b);
     const float most = std::fabs(a) < std::fabs(b) ? std::fabs(b) : std::fabs(a);
     return distance(p, q) == 1 && late <= c.coincide && a * b > 0 && least > OVERHANG * most ? PERHAPS : NONE;
+}
+
+/// Let a change of plate p step when a plate of its facing did, if it moved then by most of its change: a hand that was
+/// there before, or stayed, hides when its own load came or went.
+inline void align(const State& s, const Config& c, std::int64_t p, Change& change) {
+    const float whole = change.after - change.before;
+    for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
+        const std::int64_t q = s.rl(R_PLATE, r), step = s.rl(R_STEP, r);
+        if (s.i(GROUP, p) != s.i(GROUP, q) || !share(s, p, q) || delta(s, r) * whole <= 0) continue;
+        if (distance(step, change.step) <= c.join || step < change.first - c.block || step > change.quiet) continue;
+        const std::int64_t far = c.quick + c.coincide;
+        if (step - far < oldest(s) || step + far > s.head[TICK]) continue;
+        const Span then = span(s, c, p, step - far, step - c.quick), now = span(s, c, p, step + c.quick, step + far);
+        if (then.count > 0 && now.count > 0 && (now.mean - then.mean) / whole > 1.0f - SLACK) change.step = step;
+    }
 }
 
 /// Key of the pending event that a change of plate p joins, or -1: the surest, then the one whose step is nearest.
@@ -217,8 +232,9 @@ inline void finish(const State& s, const Config& c, Out& out, std::int64_t e, fl
 }
 
 /// Enter a change of plate p into the event that it belongs to, or into a new one.
-inline void add_record(const State& s, const Config& c, Out& out, std::int64_t p, const Change& change) {
+inline void add_record(const State& s, const Config& c, Out& out, std::int64_t p, Change change) {
     if (s.head[RECORDS] == s.capacity) finish(s, c, out, 0, QUALITY_EARLY);
+    align(s, c, p, change);
     std::int64_t key = find_event(s, c, p, change);
     if (key < 0) {
         key = s.head[NEXT_KEY]++;
@@ -308,7 +324,8 @@ inline void keep(const State& s, const Config& c, std::int64_t p, std::int64_t r
 inline bool light(const State& s, std::int64_t r) {
     float total = 0;
     for (std::int64_t q = 0; q < s.head[RECORDS]; ++q)
-        if (s.rl(R_EVENT, q) == s.rl(R_EVENT, r)) total += delta(s, q);
+        if (s.rl(R_EVENT, q) == s.rl(R_EVENT, r) && (q == r || share(s, s.rl(R_PLATE, q), s.rl(R_PLATE, r))))
+            total += delta(s, q);
     return delta(s, r) > 0 && total < HAND_G;
 }
 

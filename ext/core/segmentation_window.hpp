@@ -104,48 +104,69 @@ inline std::int64_t oldest(const State& s) {
     return tick > 0 ? tick : 0;
 }
 
+/// Means of the last n samples of a plate, less its level, tick by tick.
+class Running {
+  public:
+    Running(const State& s, std::int64_t p, std::int64_t first, std::int64_t n)
+        : entering_(s, p, first), leaving_(s, p, first), n_(n) {}
+
+    /// Whether the mean is known; it is taken around `about`, for precision.
+    bool next(float about) {
+        const float x = entering_.next();
+        if (x == x) sum_ += x - about, count_ += 1.0f;
+        if (++seen_ > n_) {
+            const float old = leaving_.next();
+            if (old == old) sum_ -= old - about, count_ -= 1.0f;
+        }
+        return seen_ >= n_ && count_ > 0;
+    }
+    float mean() const { return sum_ / count_; }
+
+  private:
+    Samples entering_, leaving_;
+    std::int64_t n_, seen_ = 0;
+    float sum_ = 0, count_ = 0;
+};
+
 /// Tick after which the mean of n samples was never again farther than `band` from `after`; the middle of the n.
 inline std::int64_t last_outside(const State& s, std::int64_t p, std::int64_t first, std::int64_t last, float after,
                                  float band, std::int64_t n) {
-    Samples samples(s, p, first), leaving(s, p, first);
-    float run = 0, count = 0;
+    Running running(s, p, first, n);
     std::int64_t outside = first;
-    for (std::int64_t t = first; t <= last; ++t) {
-        const float x = samples.next();
-        if (x == x) {
-            run += x - after;
-            count += 1.0f;
-        }
-        if (t - first >= n) {
-            const float old = leaving.next();
-            if (old == old) {
-                run -= old - after;
-                count -= 1.0f;
-            }
-        }
-        if (t - first >= n - 1 && std::fabs(run) > band * count) outside = t + 1 - n / 2;
-    }
+    for (std::int64_t t = first; t <= last; ++t)
+        if (running.next(after) && std::fabs(running.mean()) > band) outside = t + 1 - n / 2;
     return outside;
 }
 
-/// Tick from which on the plate was at `after` rather than at `before` (g less the level), among first..last: where it
-/// was last farther than half of the step from `after`, whatever a hand did before. The noisier the plate, the longer
-/// the means that are looked at; where noise hides the step all the same, the most probable tick for two known levels.
+/// Tick from which on the mean of n samples was below `level` for the first time; the middle of the n.
+inline std::int64_t first_below(const State& s, std::int64_t p, std::int64_t first, std::int64_t last, float level,
+                                std::int64_t n) {
+    Running running(s, p, first, n);
+    for (std::int64_t t = first; t <= last; ++t)
+        if (running.next(level) && running.mean() < 0) return t + 1 - n / 2;
+    return first;
+}
+
+/// Tick from which on a load was gone, or there, among first..last, if the plate went from `before` to `after` (g less
+/// the level). Hands push and never pull: a plate that is below is empty, whatever presses on it later, and what rests
+/// on it in the end was not there while it was elsewhere. The noisier the plate, the longer the means that are looked
+/// at; where noise hides the step all the same, the most probable tick for two known levels.
 inline std::int64_t step_tick(const State& s, const Config& c, std::int64_t p, std::int64_t first, std::int64_t last,
                               float before, float after, float spread) {
-    const float half = 0.5f * std::fabs(after - before), band = 2.0f * PART * half;
-    if (half * half > CLIP * spread) {
-        const std::int64_t crossing = last_outside(s, p, first, last, after, half, 2);
+    const float middle = 0.5f * (before + after), half = 0.5f * std::fabs(after - before), band = 2.0f * PART * half;
+    const bool lasted = s.head[TICK] - s.l(WOKEN, p) > 2 * c.calm;  // a hand may have been there
+    const bool shows = half * half > CLIP * spread;
+    if (shows || (lasted && half * half > CLIP * (noise_now(s, c, p) + c.leak * spread))) {
+        const std::int64_t n = shows ? 2 : c.block;
+        if (after < before) return first_below(s, p, first, last, middle, n);
+        const std::int64_t crossing = last_outside(s, p, first, last, after, half, n);
         const std::int64_t arrival = last_outside(s, p, first, last, after, band, c.block);
-        if (after < before || arrival - crossing <= 2 * c.join) return crossing;
+        if (!shows || arrival - crossing <= 2 * c.join) return crossing;
         // A hand of nearly the load's weight may have been there before.
         const Span between = span(s, c, p, crossing + c.join, arrival - c.join);
         return between.count > 0 && std::fabs(between.mean - after) > 0.5f * band ? arrival : crossing;
     }
-    const bool lasted = s.head[TICK] - s.l(WOKEN, p) > 2 * c.calm;  // a hand may have been there
-    if (lasted && half * half > CLIP * (noise_now(s, c, p) + c.leak * spread))
-        return last_outside(s, p, first, last, after, half, c.block);
-    const float middle = 0.5f * (before + after), sign = after > before ? 1.0f : -1.0f;
+    const float sign = after > before ? 1.0f : -1.0f;
     float sum = 0, best = 0;
     std::int64_t probable = first;
     Samples samples(s, p, first);
@@ -231,6 +252,9 @@ inline bool twofold(const State& s, const Config& c, std::int64_t p, std::int64_
     const float first = sign * middle.mean, second = size - first;
     const float least = first < second ? first : second;
     if (middle.count < 3 || least < PART * size || least * least < SIGNIFICANT * spread) return false;
+    Running running(s, p, left + edge, 2);  // a push before it comes and goes
+    for (std::int64_t t = left + edge; t < came - edge; ++t)
+        if (running.next(0) && sign * running.mean() < 0.5f * first) return false;
     if (!sharp(s, c, p, left, 0, middle.mean, spread) || !sharp(s, c, p, came, middle.mean, after, spread)) return false;
     steps.tick[0] = left;
     steps.end[0] = came - edge;
