@@ -128,12 +128,18 @@ inline void settle(const State& s, const Config& c, Out& out, std::int64_t p, st
     scatter = scatter > r ? scatter : r;
     if (s.i(STATE, p) == MOVING) tell(s, c, out, p, n, w, steps, scatter, quality * std::sqrt(r / scatter));
     if (s.i(STATE, p) == STARTING) {
-        s.f(NOISE, p) = w.scatter > LEAST_NOISE ? w.scatter : LEAST_NOISE;
+        s.f(NOISE, p) = w.scatter > START_NOISE ? w.scatter : START_NOISE;
         s.f(TREMOR, p) = w.spread > LEAST_NOISE ? w.spread : LEAST_NOISE;
         s.i(N_NOISE, p) = std::int32_t(n);
     } else if (quality < QUALITY_LONG) {
         const float louder = w.scatter / (s.activity[0] * s.activity[0]);
         s.f(NOISE, p) = louder > s.f(NOISE, p) ? louder : s.f(NOISE, p);
+    } else if (!moved(s, c, p)) {  // what moved nothing was noise
+        const std::int64_t blocks = (s.head[TICK] - s.l(WOKEN, p)) / c.block + 1;
+        const std::int64_t k = blocks < c.settle ? c.settle : (blocks < c.steady ? blocks : c.steady);
+        const Calm all = calm(s, c, p, k, s.head[TICK]);
+        const float known = float(s.i(N_NOISE, p)), seen = all.count > 0 ? float(k) : 0.0f;
+        s.f(NOISE, p) += (all.scatter / (s.activity[0] * s.activity[0]) - s.f(NOISE, p)) * (seen / (known + seen));
     }
     s.f(LEVEL, p) += w.mean;
     s.f(DOUBT, p) = scatter / calm_r / w.weight;

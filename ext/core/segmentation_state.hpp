@@ -58,8 +58,10 @@ constexpr float LETS_GO = 0.3f;          // of a load that came: what must go be
 constexpr float FLAT = 0.02f;            // of a step: ringing on the plateau between two quick changes
 constexpr float APART = 0.1f;            // of two quick changes together: the least of them
 constexpr float PART = 0.2f;             // of two changes that seem one: the least of them
+constexpr float LINGERS = 0.75f;         // of the most that the first of them shows: what must be left of it
 constexpr float SPAN_ERROR = 0.0025f;    // of the step: adjustment of the cells' sensitivity, 0.2-0.3 %
 constexpr float QUALITY_LONG = 0.5f, QUALITY_FORCED = 0.2f, QUALITY_EARLY = 0.5f;
+constexpr float START_NOISE = 1.0f;      // g^2, until more is known: a quiet plate of the public recording, 0.5-1.2 g
 constexpr float LEAST_NOISE = 1e-6f;     // g^2
 constexpr float FAR = 1e9f;              // g; beyond every reading
 constexpr std::int64_t CROWD = 8;        // watched plates from which their median is the fixture's

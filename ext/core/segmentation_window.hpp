@@ -162,9 +162,13 @@ inline std::int64_t step_tick(const State& s, const Config& c, std::int64_t p, s
         const std::int64_t crossing = last_outside(s, p, first, last, after, half, n);
         const std::int64_t arrival = last_outside(s, p, first, last, after, band, c.block);
         if (!shows || arrival - crossing <= 2 * c.join) return crossing;
-        // A hand of nearly the load's weight may have been there before.
-        const Span between = span(s, c, p, crossing + c.join, arrival - c.join);
-        return between.count > 0 && std::fabs(between.mean - after) > 0.5f * band ? arrival : crossing;
+        // A hand of nearly the load's weight was there before, unless the load lay there alone for a while.
+        for (std::int64_t t = crossing + c.plateau; t < arrival; t += c.plateau) {
+            const Span alone = span(s, c, p, t - c.plateau, t - 1);
+            const float off = std::fabs(alone.mean - after), noise = noise_now(s, c, p) + c.leak * alone.spread;
+            if (alone.count > 0 && (off < FLAT * half || off * off < NOTICEABLE * noise)) return crossing;
+        }
+        return arrival;
     }
     const float sign = after > before ? 1.0f : -1.0f;
     float sum = 0, best = 0;
@@ -252,9 +256,14 @@ inline bool twofold(const State& s, const Config& c, std::int64_t p, std::int64_
     const float first = sign * middle.mean, second = size - first;
     const float least = first < second ? first : second;
     if (middle.count < 3 || least < PART * size || least * least < SIGNIFICANT * spread) return false;
-    Running running(s, p, left + edge, 2);  // a push before it comes and goes
-    for (std::int64_t t = left + edge; t < came - edge; ++t)
-        if (running.next(0) && sign * running.mean() < 0.5f * first) return false;
+    float most = 0, end = 0;
+    Running running(s, p, left + edge, edge);
+    for (std::int64_t t = left + edge; t < came - edge; ++t) {
+        if (!running.next(0)) continue;
+        end = sign * running.mean();
+        most = end > most ? end : most;
+    }
+    if (end < LINGERS * most) return false;  // a push that comes and goes
     if (!sharp(s, c, p, left, 0, middle.mean, spread) || !sharp(s, c, p, came, middle.mean, after, spread)) return false;
     steps.tick[0] = left;
     steps.end[0] = came - edge;
