@@ -139,7 +139,8 @@ inline void settle(const State& s, const Config& c, Out& out, std::int64_t p, st
         const std::int64_t k = blocks < c.settle ? c.settle : (blocks < c.steady ? blocks : c.steady);
         const Calm all = calm(s, c, p, k, s.head[TICK]);
         const float known = float(s.i(N_NOISE, p)), seen = all.count > 0 ? float(k) : 0.0f;
-        s.f(NOISE, p) += (all.scatter / (s.activity[0] * s.activity[0]) - s.f(NOISE, p)) * (seen / (known + seen));
+        const float most = QUIET * calm_r, louder = all.scatter / (s.activity[0] * s.activity[0]);
+        s.f(NOISE, p) += ((louder < most ? louder : most) - s.f(NOISE, p)) * (seen / (known + seen));
     }
     s.f(LEVEL, p) += w.mean;
     s.f(DOUBT, p) = scatter / calm_r / w.weight;
