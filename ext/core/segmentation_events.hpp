@@ -109,20 +109,32 @@ inline std::int64_t find_event(const State& s, const Config& c, std::int64_t p, 
     return best;
 }
 
-/// Mark what plates felt of larger changes next to them at the same time: records of the same sign that are no more
-/// than cross-talk. They stay marked when the others are final.
+/// What other plates, if near, moved while record r's plate did, g and g^2: cross-talk adds a share of it.
+struct Felt {
+    float sum, squares;
+};
+
+inline bool felt_by(const State& s, const Config& c, std::int64_t q, std::int64_t r) {
+    const std::int64_t p = s.rl(R_PLATE, r), apart = distance(s.rl(R_PLATE, q), p);
+    return apart != 0 && apart <= REACH && s.i(GROUP, s.rl(R_PLATE, q)) == s.i(GROUP, p) &&
+           s.rl(R_FIRST, q) <= s.rl(R_QUIET, r) + c.block && s.rl(R_FIRST, r) <= s.rl(R_QUIET, q) + c.block;
+}
+
+inline Felt felt(const State& s, const Config& c, std::int64_t r) {
+    Felt near{s.rf(R_FELT_SUM, r), s.rf(R_FELT_SQUARES, r)};
+    for (std::int64_t q = 0; q < s.head[RECORDS]; ++q) {
+        if (!felt_by(s, c, q, r)) continue;
+        near.sum += delta(s, q);
+        near.squares += delta(s, q) * delta(s, q);
+    }
+    return near;
+}
+
+/// Mark records of the same sign as what moved near them, and no more than cross-talk of it. They stay marked.
 inline void mark_cross_talk(const State& s, const Config& c) {
     for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
-        const std::int64_t p = s.rl(R_PLATE, r);
-        float near = 0;
-        for (std::int64_t q = 0; q < s.head[RECORDS]; ++q) {
-            const std::int64_t apart = distance(s.rl(R_PLATE, q), p);
-            const bool overlap =
-                s.rl(R_FIRST, q) <= s.rl(R_QUIET, r) + c.block && s.rl(R_FIRST, r) <= s.rl(R_QUIET, q) + c.block;
-            if (apart != 0 && apart <= REACH && overlap && s.i(GROUP, s.rl(R_PLATE, q)) == s.i(GROUP, p))
-                near += delta(s, q);
-        }
-        if (delta(s, r) * near > 0 && std::fabs(delta(s, r)) <= CROSS_TALK * std::fabs(near)) s.rl(R_FELT, r) = 1;
+        const float sum = felt(s, c, r).sum;
+        if (delta(s, r) * sum > 0 && std::fabs(delta(s, r)) <= CROSS_TALK * std::fabs(sum)) s.rl(R_FELT, r) = 1;
     }
 }
 
@@ -142,31 +154,15 @@ inline Kind kind_of(const State& s, const Config& c, std::int64_t key) {
     return std::fabs(total) >= c.half_item_g && total * total > SIGNIFICANT * variance ? CHANGE : kind;
 }
 
-/// What the other plates of a record's event, if near, may have added to it: g.
-struct Felt {
-    float sum, squares;
-};
-
-inline Felt felt(const State& s, std::int64_t r) {
-    Felt near{0, 0};
-    for (std::int64_t q = 0; q < s.head[RECORDS]; ++q) {
-        const std::int64_t apart = distance(s.rl(R_PLATE, q), s.rl(R_PLATE, r));
-        if (s.rl(R_EVENT, q) != s.rl(R_EVENT, r) || apart == 0 || apart > REACH) continue;
-        near.sum += delta(s, q);
-        near.squares += delta(s, q) * delta(s, q);
-    }
-    return near;
-}
-
 /// Append record r to the members from `first` on, which stay sorted by plate.
-inline void insert_member(const State& s, Out& out, std::int64_t first, std::int64_t r) {
+inline void insert_member(const State& s, const Config& c, Out& out, std::int64_t first, std::int64_t r) {
     std::int64_t at = out.members_count++;
     for (; at > first && out.plates[at - 1] > s.rl(R_PLATE, r); --at) {
         out.plates[at] = out.plates[at - 1];
         out.deltas[at] = out.deltas[at - 1];
         out.sigmas[at] = out.sigmas[at - 1];
     }
-    const Felt near = felt(s, r);
+    const Felt near = felt(s, c, r);
     const float d = delta(s, r) - COUPLING * near.sum, span_error = SPAN_ERROR * d;
     out.plates[at] = std::int32_t(s.rl(R_PLATE, r));
     out.deltas[at] = d;
@@ -193,7 +189,7 @@ inline void emit(const State& s, const Config& c, Out& out, std::int64_t e, bool
             largest = std::fabs(delta(s, r));
             step_ns = s.rl(R_STEP_NS, r);
         }
-        if (kind != CHANGE || !s.rl(R_FELT, r)) insert_member(s, out, first, r);
+        if (kind != CHANGE || !s.rl(R_FELT, r)) insert_member(s, c, out, first, r);
     }
     out.events[out.events_count++] = {id,
                                       s.el(E_REVISION, e)++,
@@ -207,9 +203,17 @@ inline void emit(const State& s, const Config& c, Out& out, std::int64_t e, bool
                                       quality * share};
 }
 
-/// Drop event e and its records; the others keep their order.
-inline void remove_event(const State& s, std::int64_t e) {
+/// Drop event e and its records; the others keep their order, and what they felt of it.
+inline void remove_event(const State& s, const Config& c, std::int64_t e) {
     const std::int64_t key = s.el(E_KEY, e);
+    for (std::int64_t q = 0; q < s.head[RECORDS]; ++q) {
+        if (s.rl(R_EVENT, q) != key) continue;
+        for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
+            if (s.rl(R_EVENT, r) == key || !felt_by(s, c, q, r)) continue;
+            s.rf(R_FELT_SUM, r) += delta(s, q);
+            s.rf(R_FELT_SQUARES, r) += delta(s, q) * delta(s, q);
+        }
+    }
     std::int64_t kept = 0;
     for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
         if (s.rl(R_EVENT, r) == key) continue;
@@ -228,7 +232,7 @@ inline void finish(const State& s, const Config& c, Out& out, std::int64_t e, fl
     for (std::int64_t r = 0; r < s.head[RECORDS]; ++r)
         if (s.rl(R_EVENT, r) == s.el(E_KEY, e)) refine(s, c, s.rl(R_PLATE, r));
     emit(s, c, out, e, true, share);
-    remove_event(s, e);
+    remove_event(s, c, e);
 }
 
 /// Enter a change of plate p into the event that it belongs to, or into a new one.
@@ -255,6 +259,7 @@ inline void add_record(const State& s, const Config& c, Out& out, std::int64_t p
         s.rl(R_PLATE, r) = p;
         s.rl(R_MOVED, r) = moved(s, c, p);
         s.rl(R_FIRST, r) = change.first;
+        s.rf(R_FELT_SUM, r) = s.rf(R_FELT_SQUARES, r) = 0;
         s.rl(R_START_NS, r) = change.first == s.l(WOKEN, p) ? s.l(START_NS, p) : s.time(change.first);
     }  // otherwise it was only pushed so far
     s.rf(R_BEFORE, r) = s.f(LEVEL, p) + change.before;

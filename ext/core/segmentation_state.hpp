@@ -34,7 +34,7 @@ enum RecordLong {
     R_EVENT, R_PLATE, R_FIRST, R_STEP, R_QUIET, R_SETTLED, R_START_NS, R_STEP_NS, R_END_NS, R_MOVED, R_FELT, R_UNEASY,
     RECORD_LONGS
 };
-enum RecordFloat { R_BEFORE, R_AFTER, R_VAR_BEFORE, R_VAR_AFTER, R_QUALITY, RECORD_FLOATS };
+enum RecordFloat { R_BEFORE, R_AFTER, R_VAR_BEFORE, R_VAR_AFTER, R_QUALITY, R_FELT_SUM, R_FELT_SQUARES, RECORD_FLOATS };
 enum EventLong { E_KEY, E_ID, E_REVISION, E_SETTLED_NS, E_CHANGED, E_OPEN, EVENT_LONGS };
 // clang-format on
 
@@ -59,7 +59,7 @@ constexpr float FLAT = 0.02f;            // of a step: ringing on the plateau be
 constexpr float APART = 0.1f;            // of two quick changes together: the least of them
 constexpr float PART = 0.2f;             // of two changes that seem one: the least of them
 constexpr float LINGERS = 0.75f;         // of the most that the first of them shows: what must be left of it
-constexpr float SPAN_ERROR = 0.0025f;    // of the step: adjustment of the cells' sensitivity, 0.2-0.3 %
+constexpr float SPAN_ERROR = 0.003f;     // of the step: adjustment of the cells' sensitivity, 0.2-0.3 %
 constexpr float QUALITY_LONG = 0.5f, QUALITY_FORCED = 0.2f, QUALITY_EARLY = 0.5f;
 constexpr float START_NOISE = 1.0f;      // g^2, until more is known: a quiet plate of the public recording, 0.5-1.2 g
 constexpr float LEAST_NOISE = 1e-6f;     // g^2
