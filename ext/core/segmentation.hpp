@@ -10,6 +10,7 @@
 // Memory: caller-owned, storage_size(); nothing else.
 #pragma once
 #include "segmentation_events.hpp"
+#include "segmentation_gate.hpp"
 #include "segmentation_health.hpp"
 
 namespace fusion::segmentation {
@@ -80,8 +81,8 @@ inline std::int64_t withdraw(const State& s, const Config& c, std::int64_t p, st
 }
 
 /// What settling on `w` over the last n blocks says of a plate that moved: records of its steps. A load that came a
-/// short while ago was a hand, if the plate leaves it slowly, or for less, or the hand lets go first: hands push, wander
-/// and go. Then the change is counted from before the hand.
+/// short while ago was a hand, if the plate leaves it slowly, or for less, or the hand lets go first: hands push,
+/// wander and go. Then the change is counted from before the hand.
 inline void tell(const State& s, const Config& c, Out& out, std::int64_t p, std::int64_t n, Calm& w, Steps steps,
                  float scatter, float quality) {
     const std::int64_t tick = s.head[TICK], quiet = tick - n * c.block + 1, r = last_record(s, p);
@@ -172,8 +173,8 @@ inline void try_settle(const State& s, const Config& c, Out& out, std::int64_t p
     }
     track_peak(s, c, p);
     const float r = noise_now(s, c, p);
-    const Calm w = calm(s, c, p, c.settle, tick);
-    if (w.count > 0 && w.scatter <= QUIET * r && !loud_alone(s, c, p, w.spread)) {
+    const Calm w = calm(s, c, p, c.settle, tick, QUIET * r);
+    if (w.count > 0 && !loud_alone(s, c, p, w.spread)) {
         const Steps steps = find_steps(s, c, p, tick - c.settle * c.block + 1, w.mean, w.spread);
         const int k = steps.count - 1;
         if (sharp(s, c, p, steps.tick[k], k ? steps.after[k - 1] : 0, w.mean, w.spread)) {

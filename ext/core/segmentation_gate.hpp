@@ -122,7 +122,8 @@ FUSION_INLINE bool watch_body(const State& s, const Config& c) {
     float *const window_sum = &s.f(WINDOW_SUM, 0), *const window_weight = &s.f(WINDOW_WEIGHT, 0);
     float *const sums = &s.f(SUM, 0), *const squares = &s.f(SQUARES, 0), *const counts = &s.f(COUNT, 0);
     float *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0), *const from = &s.f(WINDOW_FROM, 0);
-    std::int32_t *const run_up = &s.i(RUN_UP, 0), *const run_down = &s.i(RUN_DOWN, 0), *const n_noise = &s.i(N_NOISE, 0);
+    std::int32_t *const run_up = &s.i(RUN_UP, 0), *const run_down = &s.i(RUN_DOWN, 0),
+                        *const n_noise = &s.i(N_NOISE, 0);
     const float calm = 1.0f / s.activity[0], h = c.threshold, floor = c.floor_g * c.floor_g;
     const float highest = 0.5f * h, suspicion = h / 3.0f;  // one wild block does not wake
     const auto longest = std::int32_t(c.history), memory = std::int32_t(c.noise_blocks);
@@ -173,12 +174,24 @@ FUSION_INLINE bool watch_body(const State& s, const Config& c) {
 }
 
 #if FUSION_LEVELS
-FUSION_AVX2 inline bool fill_avx2(const State& s, const float* g, std::int64_t n) { return fill_body(s, g, n); }
-FUSION_AVX512 inline bool fill_avx512(const State& s, const float* g, std::int64_t n) { return fill_body(s, g, n); }
-FUSION_AVX2 inline Ladder summarise_avx2(const State& s, const Config& c) { return summarise_body(s, c); }
-FUSION_AVX512 inline Ladder summarise_avx512(const State& s, const Config& c) { return summarise_body(s, c); }
-FUSION_AVX2 inline bool watch_avx2(const State& s, const Config& c) { return watch_body(s, c); }
-FUSION_AVX512 inline bool watch_avx512(const State& s, const Config& c) { return watch_body(s, c); }
+FUSION_AVX2 inline bool fill_avx2(const State& s, const float* g, std::int64_t n) {
+    return fill_body(s, g, n);
+}
+FUSION_AVX512 inline bool fill_avx512(const State& s, const float* g, std::int64_t n) {
+    return fill_body(s, g, n);
+}
+FUSION_AVX2 inline Ladder summarise_avx2(const State& s, const Config& c) {
+    return summarise_body(s, c);
+}
+FUSION_AVX512 inline Ladder summarise_avx512(const State& s, const Config& c) {
+    return summarise_body(s, c);
+}
+FUSION_AVX2 inline bool watch_avx2(const State& s, const Config& c) {
+    return watch_body(s, c);
+}
+FUSION_AVX512 inline bool watch_avx512(const State& s, const Config& c) {
+    return watch_body(s, c);
+}
 #endif
 inline bool fill(const State& s, const float* g, std::int64_t n, simd::Level level) {
 #if FUSION_LEVELS

@@ -5,9 +5,9 @@
 namespace fusion::segmentation {
 
 struct PlateHealth {
-    std::int32_t flags, spikes;              // spikes: blocks with one wild sample
-    float noise_g, level_g, drift_g;         // of a sample now; NaN while STARTING; drift over the level's lag
-    std::int64_t samples, missing, faults;   // faults: readings beyond the limit, missing too
+    std::int32_t flags, spikes;             // spikes: blocks with one wild sample
+    float noise_g, level_g, drift_g;        // of a sample now; NaN while STARTING; drift over the level's lag
+    std::int64_t samples, missing, faults;  // faults: readings beyond the limit, missing too
 };
 
 inline PlateHealth health(const State& s, const Config& c, std::int64_t p) {
