@@ -1,0 +1,43 @@
+"""Assignments of rows to columns; what is solved and why stands in ``assignment.hpp`` and what stands on it."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.reference.assignment_marginals import marginals as marginals
+from fusion.reference.assignment_search import PRICE, solve, solve_from
+from fusion.reference.k_best import k_best as k_best
+
+Array: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int32]
+
+
+def assign(cost: Array, miss: Array, columns: Ints) -> None:
+    """Write the columns (B, n) of the problems ``cost`` (B, n, m) and ``miss`` (B, n), -1 for none.
+
+    Without a finite miss a tall matrix is solved turned.
+    """
+    _, n, m = cost.shape
+    s, ints = np.empty((6, max(n, m))), np.empty((3, max(n, m)), np.int32)
+    rows_of = np.empty(m, np.int32)
+    for b in range(len(cost)):
+        if n <= m or (miss[b] < np.inf).any():
+            solve(cost[b], miss[b], s, ints, columns[b])
+            continue
+        solve(cost[b].T.copy(), np.full(m, np.inf), s, ints, rows_of)
+        columns[b] = -1
+        for j in range(m):
+            if rows_of[j] >= 0:
+                columns[b, rows_of[j]] = j
+
+
+def assign_sparse(cost: Array, indices: Ints, indptr: NDArray[np.int64], m: int, miss: Array, columns: Ints) -> None:
+    """Write the columns (n,) of one problem in compressed sparse rows of m columns."""
+    n = len(miss)
+    s, ints = np.empty((6, max(n, m))), np.empty((3, max(n, m)), np.int32)
+    s[PRICE] = 0.0
+    solve_from((cost, indices, indptr), n, m, miss, True, s, ints, columns)
+
+
+COMPILED = ("assign", "assign_sparse")
