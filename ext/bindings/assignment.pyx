@@ -25,6 +25,8 @@ cdef extern from "assignment.hpp" namespace "fusion" nogil:
         const int64_t *start
         int32_t n, m
 
+    bint c_valid_costs "fusion::valid_costs"(const double *, size_t)
+    bint c_valid_rows "fusion::valid_rows"(const SparseRows &, int64_t)
     void c_assign "fusion::assign"(const double *, const double *, size_t, int32_t, int32_t, double *, int32_t *,
                                    Columns, int32_t *)
     void c_assign_sparse "fusion::assign"(SparseRows, const double *, Columns, int32_t *)
@@ -70,6 +72,24 @@ cdef class Room:
         s.tree, s.owner, s.touched, s.waiting = i, i + size, i + 2 * size, i + 3 * size
 
 
+cdef SparseRows sparse(const double[::1] cost, const int32_t[::1] indices, const int64_t[::1] indptr,
+                       int32_t m) noexcept:
+    cdef SparseRows rows
+    rows.n, rows.m = indptr.shape[0] - 1, m
+    rows.cost = &cost[0] if cost.shape[0] else NULL
+    rows.column = &indices[0] if cost.shape[0] else NULL
+    rows.start = &indptr[0]
+    return rows
+
+
+def valid_costs(const double[::1] cost):
+    return bool(c_valid_costs(&cost[0] if cost.shape[0] else NULL, cost.shape[0]))
+
+
+def valid_rows(const double[::1] cost, const int32_t[::1] indices, const int64_t[::1] indptr, int32_t m):
+    return bool(c_valid_rows(sparse(cost, indices, indptr, m), cost.shape[0]))
+
+
 def assign(const double[:, :, ::1] cost, const double[:, ::1] miss, int32_t[:, ::1] columns):
     cdef size_t batch = cost.shape[0]
     cdef int32_t n = cost.shape[1], m = cost.shape[2]
@@ -87,11 +107,7 @@ def assign(const double[:, :, ::1] cost, const double[:, ::1] miss, int32_t[:, :
 
 def assign_sparse(const double[::1] cost, const int32_t[::1] indices, const int64_t[::1] indptr, int32_t m,
                   const double[::1] miss, int32_t[::1] columns):
-    cdef SparseRows rows
-    rows.n, rows.m = miss.shape[0], m
-    rows.cost = &cost[0] if cost.shape[0] else NULL
-    rows.column = &indices[0] if cost.shape[0] else NULL
-    rows.start = &indptr[0]
+    cdef SparseRows rows = sparse(cost, indices, indptr, m)
     cdef Room room = Room(max(rows.n, m))
     if rows.n:
         with nogil:

@@ -9,7 +9,7 @@
 //   end of a path, and a row that took it never comes back, because prices of columns only fall.
 //   A row that must be assigned but cannot pays an amount above all others; distances are then pairs, compared first by
 //   how often they hold that amount. Columns at whose price it has arrived are `saturated`.
-// Assumes: costs are finite or +inf, no NaN; |cost| up to 1e300. Storage is the caller's.
+// Assumes: what valid_costs and valid_rows say. Storage is the caller's.
 // Ties: the row of lowest index is first to choose, a miss before a column, a low column before a high one; what later
 //   rows displace follows from that. Only + - and comparisons: the bits are those of reference/assignment.py.
 // Cost: O(n^2 m) at worst; 20 x 20 about 1 us.
@@ -21,6 +21,30 @@
 #include "assignment_rows.hpp"
 
 namespace fusion {
+
+constexpr double kLargestCost = 1e300;  // no sum of fewer than 10^8 of them overflows
+
+/// Whether all costs are +inf or below kLargestCost in size, and none is NaN.
+FUSION_CLONES static bool valid_costs(const double* cost, std::size_t count) {
+    const Pair limit = both(kLargestCost), finite = both(std::numeric_limits<double>::max());
+    Pair low = both(0.0);
+    std::size_t e = 0;
+    for (; e + 2 <= count; e += 2) {
+        const Pair c = load(cost + e);
+        low = least(less_choose(c, limit, c, less_choose(finite, c, both(0.0), both(-kInfinite))), low);
+    }
+    const bool last = e == count || cost[e] == kInfinite || (cost[e] > -kLargestCost && cost[e] < kLargestCost);
+    return last && low[0] > -kLargestCost && low[1] > -kLargestCost;
+}
+
+/// Whether the rows of `SparseRows` follow each other from 0 to `entries` and name columns below m.
+inline bool valid_rows(const SparseRows& rows, std::int64_t entries) {
+    if (rows.start[0] != 0 || rows.start[rows.n] != entries) return false;
+    bool fine = true;
+    for (std::int32_t i = 0; i < rows.n; ++i) fine &= rows.start[i] <= rows.start[i + 1];
+    for (std::int64_t e = 0; e < entries; ++e) fine &= (rows.column[e] >= 0) & (rows.column[e] < rows.m);
+    return fine;
+}
 
 /// Lets each row take the column that is cheapest now, at a price that makes its second choice as good; a row that
 /// loses its column chooses again, n times in all ("augmenting row reduction"). Returns how many rows wait.

@@ -31,28 +31,66 @@ FUSION_INLINE double scale_row(const double* weight, double miss, std::int32_t m
     return top;
 }
 
+/// Adds to `now` the sets of `old` with row i, which pays w.
+FUSION_INLINE void give(const double* old, double w, std::int32_t i, std::int32_t sets, double* now) {
+    const std::int32_t bit = 1 << i;
+    if (i == 0) {
+        for (std::int32_t set = 0; set < sets; set += 2) now[set + 1] += old[set] * w;
+        return;
+    }
+    for (std::int32_t high = 0; high < sets; high += 2 * bit) {
+        for (std::int32_t set = high; set < high + bit; set += 2) {
+            store(now + set + bit, load(now + set + bit) + load(old + set) * both(w));
+        }
+    }
+}
+
+/// Adds to `now` the completions of sets without row i by that row, which pays w; returns the weight of all
+/// assignments that do so, in four partial sums.
+FUSION_INLINE double take(const double* old, const double* after, double w, std::int32_t i, std::int32_t sets,
+                          double* now) {
+    const std::int32_t bit = 1 << i;
+    double part[4] = {0.0, 0.0, 0.0, 0.0};
+    if (i == 0) {
+        for (std::int32_t set = 0; set < sets; set += 2) {
+            const double rest = after[set + 1] * w;
+            now[set] += rest;
+            part[set >> 1 & 3] += old[set] * rest;
+        }
+    } else {
+        Pair even = both(0.0), odd = even;
+        for (std::int32_t high = 0; high < sets; high += 2 * bit) {
+            for (std::int32_t set = high; set < high + bit; set += 2) {
+                const Pair rest = load(after + set + bit) * both(w);
+                store(now + set, load(now + set) + rest);
+                const Pair next = even + load(old + set) * rest;
+                even = odd;
+                odd = next;
+            }
+        }
+        store(part, even);
+        store(part + 2, odd);
+    }
+    return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
 /// `before` has (m + 1) 2^n elements; the probabilities (n, m + 1) end with that of no column.
 /// Returns the logarithm of the total weight; if that is -inf, nothing is possible and the probabilities are NaN.
 FUSION_INLINE double marginals_of_one(const double* weight, const double* miss, std::int32_t n, std::int32_t m,
                                       double* before, double* probability) {
-    const std::int32_t sets = 1 << n, width = m + 1;
-    double after[kRowSets], left[kMarginalRows], log_total = 0.0;
+    const std::int32_t sets = 1 << n;
+    const std::size_t width = static_cast<std::size_t>(m) + 1;
+    double after[kRowSets], next[kRowSets], left[kMarginalRows], log_total = 0.0;
     for (std::int32_t i = 0; i < n; ++i) {
-        log_total += std::log(scale_row(weight + static_cast<std::size_t>(i) * m, miss[i], m,
-                                        probability + static_cast<std::size_t>(i) * width, left[i]));
+        log_total +=
+            std::log(scale_row(weight + static_cast<std::size_t>(i) * m, miss[i], m, probability + i * width, left[i]));
     }
     for (std::int32_t set = 0; set < sets; ++set) before[set] = set == 0 ? 1.0 : 0.0;
     for (std::int32_t j = 0; j < m; ++j) {
         const double* old = before + static_cast<std::size_t>(j) * sets;
         double* now = before + static_cast<std::size_t>(j + 1) * sets;
         for (std::int32_t set = 0; set < sets; ++set) now[set] = old[set];
-        for (std::int32_t i = 0; i < n; ++i) {
-            const double w = probability[static_cast<std::size_t>(i) * width + j];
-            const std::int32_t bit = 1 << i;
-            for (std::int32_t high = 0; high < sets; high += 2 * bit) {
-                for (std::int32_t set = high; set < high + bit; ++set) now[set + bit] += old[set] * w;
-            }
-        }
+        for (std::int32_t i = 0; i < n; ++i) give(old, probability[i * width + j], i, sets, now);
     }
     double total = 0.0;
     const double* all = before + static_cast<std::size_t>(m) * sets;
@@ -64,27 +102,16 @@ FUSION_INLINE double marginals_of_one(const double* weight, const double* miss, 
     for (std::int32_t i = 0; i < n; ++i) {
         double missed = 0.0;
         for (std::int32_t set = 0; set < sets; ++set) missed += set >> i & 1 ? 0.0 : all[set] * after[set];
-        probability[static_cast<std::size_t>(i) * width + m] = missed / total;
+        probability[i * width + m] = missed / total;
     }
     for (std::int32_t j = m - 1; j >= 0; --j) {
         const double* old = before + static_cast<std::size_t>(j) * sets;
-        double sum[kRowSets];
-        for (std::int32_t set = 0; set < sets; ++set) sum[set] = after[set];
+        for (std::int32_t set = 0; set < sets; ++set) next[set] = after[set];
         for (std::int32_t i = 0; i < n; ++i) {
-            double& w = probability[static_cast<std::size_t>(i) * width + j];
-            const std::int32_t bit = 1 << i;
-            double paired[4] = {0.0, 0.0, 0.0, 0.0};
-            std::int32_t lane = 0;
-            for (std::int32_t high = 0; high < sets; high += 2 * bit) {
-                for (std::int32_t set = high; set < high + bit; ++set) {
-                    const double rest = w * after[set + bit];
-                    sum[set] += rest;
-                    paired[lane++ & 3] += old[set] * rest;
-                }
-            }
-            w = ((paired[0] + paired[1]) + (paired[2] + paired[3])) / total;
+            double& w = probability[i * width + j];
+            w = take(old, after, w, i, sets, next) / total;
         }
-        for (std::int32_t set = 0; set < sets; ++set) after[set] = sum[set];
+        for (std::int32_t set = 0; set < sets; ++set) after[set] = next[set];
     }
     return log_total + std::log(total);
 }

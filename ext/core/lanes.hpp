@@ -40,6 +40,9 @@ struct Pair {
 inline Pair operator+(Pair a, Pair b) {
     return {a.first + b.first, a.second + b.second};
 }
+inline Pair operator*(Pair a, Pair b) {
+    return {a.first * b.first, a.second * b.second};
+}
 inline Pair operator-(Pair a, Pair b) {
     return {a.first - b.first, a.second - b.second};
 }

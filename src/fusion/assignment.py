@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from fusion import backends, validation
 
-LARGEST = 1e300
-"""Finite costs are at most this large, so that no sum of them overflows."""
 LARGEST_K = 2**20
 MARGINAL_ROWS = 8
 
@@ -53,14 +51,15 @@ def assign(cost: ArrayLike, miss: ArrayLike | None = None) -> NDArray[np.int32]:
     TypeError
         If an argument is no array of numbers.
     ValueError
-        If a shape differs, or a cost is NaN, -inf, or finite and beyond 1e300.
+        If a shape differs, or a cost is NaN, -inf, or finite and not below 1e300 in size.
     """
     costs = _batch("cost", cost)
-    _check_costs("cost", costs)
+    kernels = _checked("cost", costs)
     misses = _misses(miss, costs.shape[:-1])
     columns = np.empty(costs.shape[:-1], np.int32)
-    b, n, m = (1, *costs.shape)[-3:]
-    backends.kernels("assignment").assign(costs.reshape(b, n, m), misses.reshape(b, n), columns.reshape(b, n))
+    n, m = _sizes("cost", costs.shape)
+    b = len(costs) if costs.ndim == 3 else 1
+    kernels.assign(costs.reshape(b, n, m), misses.reshape(b, n), columns.reshape(b, n))
     return columns
 
 
@@ -89,23 +88,23 @@ def assign_sparse(cost: CompressedSparseRows, miss: ArrayLike | None = None) -> 
     TypeError
         If `cost` is not in compressed sparse rows, or an argument holds no numbers.
     ValueError
-        If the rows do not fit each other or the shape, or a cost is NaN, -inf, or finite and beyond 1e300.
+        If the rows do not fit each other or the shape, or a cost is NaN, -inf, or finite and not below 1e300 in size.
     """
     if getattr(cost, "format", "csr") != "csr" or not all(
         hasattr(cost, name) for name in ("data", "indices", "indptr", "shape")
     ):
         raise TypeError(f"cost must be in compressed sparse rows (scipy.sparse.csr_array); got {type(cost).__name__}")
-    n, m = (int(size) for size in cost.shape)
+    n, m = _sizes("cost", tuple(validation.array("cost.shape", cost.shape, np.int64, (2,)).tolist()))
     data = validation.array("cost.data", cost.data, np.float64, (None,))
     indices = validation.array("cost.indices", cost.indices, np.int32, data.shape)
     indptr = validation.array("cost.indptr", cost.indptr, np.int64, (n + 1,))
-    _check_costs("cost.data", data)
-    if indptr[0] != 0 or indptr[-1] != len(data) or (indptr[1:] < indptr[:-1]).any():
-        raise ValueError(f"cost.indptr must rise from 0 to {len(data)}; got {indptr}")
-    if len(indices) and not 0 <= indices.min() <= indices.max() < m:
-        raise ValueError(f"cost.indices must lie in [0, {m}); got {indices.min()} to {indices.max()}")
+    kernels = _checked("cost.data", data)
+    if not kernels.valid_rows(data, indices, indptr, m):
+        raise ValueError(
+            f"cost.indptr must rise from 0 to {len(data)} and cost.indices lie in [0, {m}); got {indptr} and {indices}"
+        )
     columns = np.empty(n, np.int32)
-    backends.kernels("assignment").assign_sparse(data, indices, indptr, m, _misses(miss, (n,)), columns)
+    kernels.assign_sparse(data, indices, indptr, m, _misses(miss, (n,)), columns)
     return columns
 
 
@@ -138,19 +137,19 @@ def k_best(cost: ArrayLike, k: int, miss: ArrayLike | None = None) -> tuple[NDAr
     TypeError
         If an argument is no array of numbers, or `k` no integer.
     ValueError
-        If a shape differs, `k` is out of range, or a cost is NaN, -inf, or finite and beyond 1e300.
+        If a shape differs, `k` is out of range, or a cost is NaN, -inf, or finite and not below 1e300 in size.
     """
     costs = validation.array("cost", cost, np.float64, (None, None))
-    _check_costs("cost", costs)
+    kernels = _checked("cost", costs)
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
         raise TypeError(f"k must be an integer; got {type(k).__name__}")
     if not 1 <= k <= LARGEST_K:
         raise ValueError(f"k must lie in [1, {LARGEST_K}]; got {k}")
-    n, m = costs.shape
+    n, m = _sizes("cost", costs.shape)
     misses = _misses(miss, (n,))
     room = min(int(k), _count(n, m))
     columns, totals = np.empty((room, n), np.int32), np.empty(room)
-    found = backends.kernels("assignment").k_best(costs, misses, columns, totals)
+    found = kernels.k_best(costs, misses, columns, totals)
     order = np.argsort(totals[:found], kind="stable")  # bounds are sums in another order: equal totals may trade places
     return columns[order], totals[order]
 
@@ -185,7 +184,8 @@ def assignment_marginals(weights: ArrayLike, miss: ArrayLike) -> tuple[NDArray[n
         If a shape differs, there are more than 8 rows, or a weight is negative, NaN or infinite.
     """
     values = _batch("weights", weights)
-    b, n, m = (1, *values.shape)[-3:]
+    n, m = _sizes("weights", values.shape)
+    b = len(values) if values.ndim == 3 else 1
     if n > MARGINAL_ROWS:
         raise ValueError(f"weights must have at most {MARGINAL_ROWS} rows; got {n}")
     misses = _spread("miss", miss, values.shape[:-1])
@@ -207,6 +207,14 @@ def _batch(name: str, value: ArrayLike) -> NDArray[np.float64]:
     return validation.array(name, value, np.float64, (None,) * np.ndim(value))
 
 
+def _sizes(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return how many rows and columns there are, if the kernels can count them."""
+    n, m = shape[-2:]
+    if not (0 <= n < 2**31 and 0 <= m < 2**31):
+        raise ValueError(f"{name} must have fewer than 2**31 rows and columns; got shape {shape}")
+    return n, m
+
+
 def _spread(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return one number for all rows, or one a row, as one a row; a row's is the same in all problems, or its own."""
     ndim = np.ndim(value)
@@ -220,19 +228,20 @@ def _misses(miss: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.float6
     if miss is None:
         return np.full(shape, np.inf)
     misses = _spread("miss", miss, shape)
-    _check_costs("miss", misses)
+    _checked("miss", misses)
     return misses
 
 
-def _check_costs(name: str, costs: NDArray[np.float64]) -> None:
-    """Refuse NaN, -inf and what may overflow."""
-    if not costs.size:
-        return
-    least, most = costs.min(), costs.max()
-    if most == np.inf:
-        most = np.max(costs, initial=least, where=costs < np.inf)
-    if not (least >= -LARGEST and (most <= LARGEST or least == np.inf)):
-        raise ValueError(f"{name} must be +inf or at most {LARGEST} in size, not NaN; got {least} to {most}")
+def _checked(name: str, costs: NDArray[np.float64]) -> Any:
+    """Return the kernels, once these have found no NaN, no -inf and nothing that may overflow."""
+    kernels = backends.kernels("assignment")
+    if not kernels.valid_costs(costs.reshape(-1)):
+        finite = costs[np.isfinite(costs)]
+        raise ValueError(
+            f"{name} must be +inf or below 1e300 in size, never NaN or -inf; got {np.isnan(costs).sum()} NaN, "
+            f"{(costs == -np.inf).sum()} -inf, and finite ones from {finite.min(initial=0)} to {finite.max(initial=0)}"
+        )
+    return kernels
 
 
 def _count(n: int, m: int) -> int:

@@ -13,6 +13,21 @@ Array: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int32]
 
 
+LARGEST_COST = 1e300  # no sum of fewer than 10**8 of them overflows
+
+
+def valid_costs(cost: Array) -> bool:
+    """Return whether all costs are +inf or below `LARGEST_COST` in size, and none is NaN."""
+    return bool(((np.abs(cost) < LARGEST_COST) | (cost == np.inf)).all())
+
+
+def valid_rows(cost: Array, indices: Ints, indptr: NDArray[np.int64], m: int) -> bool:
+    """Return whether compressed sparse rows follow each other from 0 to the end and name columns below m."""
+    if indptr[0] != 0 or indptr[-1] != len(cost):
+        return False
+    return bool((indptr[:-1] <= indptr[1:]).all() and (indices >= 0).all() and (indices < m).all())
+
+
 def assign(cost: Array, miss: Array, columns: Ints) -> None:
     """Write the columns (B, n) of the problems ``cost`` (B, n, m) and ``miss`` (B, n), -1 for none.
 
@@ -40,4 +55,4 @@ def assign_sparse(cost: Array, indices: Ints, indptr: NDArray[np.int64], m: int,
     solve_from((cost, indices, indptr), n, m, miss, True, s, ints, columns)
 
 
-COMPILED = ("assign", "assign_sparse")
+COMPILED = ("valid_costs", "valid_rows", "assign", "assign_sparse")
