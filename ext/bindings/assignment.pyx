@@ -50,7 +50,8 @@ cdef extern from "k_best.hpp" namespace "fusion" nogil:
 
 
 cdef extern from "assignment_marginals.hpp" namespace "fusion" nogil:
-    void c_marginals "fusion::marginals"(const double *, const double *, size_t, int32_t, int32_t, double *, double *,
+    int32_t kMarginalRows
+    bint c_marginals "fusion::marginals"(const double *, const double *, size_t, int32_t, int32_t, double *, double *,
                                          double *)
 
 
@@ -140,6 +141,8 @@ def marginals(const double[:, :, ::1] weights, const double[:, ::1] miss, double
     cdef size_t batch = weights.shape[0]
     cdef int32_t n = weights.shape[1], m = weights.shape[2]
     cdef vector[double] before
+    if n > kMarginalRows:
+        raise ValueError(f"at most {kMarginalRows} rows; got {n}")
     before.resize((<size_t> m + 1) << n)
     if batch:
         with nogil:

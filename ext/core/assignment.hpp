@@ -10,8 +10,8 @@
 //   A row that must be assigned but cannot pays an amount above all others; distances are then pairs, compared first by
 //   how often they hold that amount. Columns at whose price it has arrived are `saturated`.
 // Assumes: what valid_costs and valid_rows say. Storage is the caller's.
-// Ties: the row of lowest index is first to choose, a miss before a column, a low column before a high one; what later
-//   rows displace follows from that. Only + - and comparisons: the bits are those of reference/assignment.py.
+// Ties: a miss before a column, a low column before a high one, an earlier row before a later one, as far as the search
+//   meets them. Only + - and comparisons: the bits are those of reference/assignment_search.py.
 // Cost: O(n^2 m) at worst; 20 x 20 about 1 us.
 #pragma once
 
@@ -59,20 +59,27 @@ FUSION_INLINE std::int32_t reduce_rows(const Rows& rows, const double* miss, Col
             if (miss[i] == kInfinite) s.waiting[waiting++] = i;
             continue;
         }
-        const std::int32_t j = best.column, loser = s.owner[j];
+        std::int32_t j = best.column;
         const double second = best.second < miss[i] ? best.second : miss[i];
         const double price = s.price[j] - (second - best.first);
         const bool lower = (price < s.price[j]) & (second < kInfinite);
+        if (s.owner[j] >= 0 && !lower) {  // nothing is gained by taking what another has
+            j = rows.free_at(i, best.first, s);
+            if (j < 0) {
+                s.waiting[waiting++] = i;
+                continue;
+            }
+        }
+        const std::int32_t loser = s.owner[j];
         if (lower) s.price[j] = price;
         s.owner[j] = i;
         column[i] = j;
-        if (loser >= 0) {
-            column[loser] = -1;
-            if (lower && --again > 0) {
-                s.waiting[--next] = loser;
-            } else {
-                s.waiting[waiting++] = loser;
-            }
+        if (loser < 0) continue;
+        column[loser] = -1;
+        if (--again > 0) {
+            s.waiting[--next] = loser;
+        } else {
+            s.waiting[waiting++] = loser;
         }
     }
     return waiting;
@@ -157,6 +164,10 @@ FUSION_INLINE bool augment(Rows& rows, const double* miss, std::int32_t start, b
         }
         f.nearest = rows.relax(f.row, f.height, s);
         if (f.nearest.distance >= f.leave) break;
+        if (f.size > 0 && f.nearest.distance == s.reach[f.size - 1]) {  // ties: no need to enter them all
+            const std::int32_t free = rows.free_near(f.nearest.distance, s);
+            if (free >= 0) f.nearest.column = free;
+        }
         if (s.owner[f.nearest.column] < 0) {
             end = f.nearest.column;
             break;

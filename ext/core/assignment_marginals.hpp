@@ -116,12 +116,15 @@ FUSION_INLINE double marginals_of_one(const double* weight, const double* miss, 
     return log_total + std::log(total);
 }
 
-FUSION_CLONES static void marginals(const double* weight, const double* miss, std::size_t batch, std::int32_t n,
+/// Solves a batch; false, with nothing done, if there are more rows than kMarginalRows.
+FUSION_CLONES static bool marginals(const double* weight, const double* miss, std::size_t batch, std::int32_t n,
                                     std::int32_t m, double* before, double* probability, double* log_total) {
+    if (n > kMarginalRows) return false;
     const std::size_t size = static_cast<std::size_t>(n) * m;
     for (std::size_t b = 0; b < batch; ++b) {
         log_total[b] = marginals_of_one(weight + b * size, miss + b * n, n, m, before, probability + b * (size + n));
     }
+    return true;
 }
 
 }  // namespace fusion

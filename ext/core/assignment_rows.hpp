@@ -74,6 +74,22 @@ struct DenseRows {
         return {x, y, static_cast<std::int32_t>(k)};
     }
 
+    /// The lowest column without a row whose reduced cost is `value`, or -1.
+    FUSION_INLINE std::int32_t free_at(std::int32_t i, double value, const Columns& s) const {
+        for (std::int32_t j = 0; j < m; ++j) {
+            if (s.owner[j] < 0 && at(i, j) - s.price[j] == value) return j;
+        }
+        return -1;
+    }
+
+    /// The lowest column without a row at this distance, or -1.
+    FUSION_INLINE std::int32_t free_near(double distance, const Columns& s) const {
+        for (std::int32_t j = 0; j < m; ++j) {
+            if (s.owner[j] < 0 && s.key[j] == distance) return j;
+        }
+        return -1;
+    }
+
     FUSION_INLINE void begin(Columns& s) const {
         for (std::int32_t j = 0; j < m; ++j) s.key[j] = kInfinite;
         for (std::int32_t j = 0; j < m; ++j) s.open[j] = s.price[j];
@@ -154,6 +170,24 @@ struct SparseRows {
             }
         }
         return found;
+    }
+
+    std::int32_t free_at(std::int32_t i, double value, const Columns& s) const {
+        std::int32_t found = m;
+        for (std::int64_t e = start[i]; e < start[i + 1]; ++e) {
+            const std::int32_t j = column[e];
+            if (j < found && s.owner[j] < 0 && cost[e] - s.price[j] == value) found = j;
+        }
+        return found < m ? found : -1;
+    }
+
+    std::int32_t free_near(double distance, const Columns& s) const {
+        std::int32_t found = m;
+        for (std::int32_t k = 0; k < touched; ++k) {
+            const std::int32_t j = s.touched[k];
+            if (j < found && s.owner[j] < 0 && s.key[j] == distance) found = j;
+        }
+        return found < m ? found : -1;
     }
 
     void begin(Columns& s) {

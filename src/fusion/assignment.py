@@ -43,8 +43,8 @@ def assign(cost: ArrayLike, miss: ArrayLike | None = None) -> NDArray[np.int32]:
     -------
     (n,) or (B, n) int32
         The column of each row, -1 for none: the row's miss was cheaper, or nothing was left for it. Of equally cheap
-        assignments always the same one is returned, on every machine and backend: rows choose in order and prefer
-        their miss, then low columns; what later rows displace follows from that.
+        assignments always the same one is returned, on every machine and backend: a miss before a column, a low column
+        before a high one, an earlier row before a later one, as far as the search meets them.
 
     Raises
     ------
@@ -147,6 +147,11 @@ def k_best(cost: ArrayLike, k: int, miss: ArrayLike | None = None) -> tuple[NDAr
         raise ValueError(f"k must lie in [1, {LARGEST_K}]; got {k}")
     n, m = _sizes("cost", costs.shape)
     misses = _misses(miss, (n,))
+    if n > m and not (misses < np.inf).any():
+        rows, totals = k_best(costs.T, k)
+        columns = np.full((len(totals), n), -1, np.int32)
+        np.put_along_axis(columns, rows, np.arange(m, dtype=np.int32)[None], axis=1)
+        return columns, totals
     room = min(int(k), _count(n, m))
     columns, totals = np.empty((room, n), np.int32), np.empty(room)
     found = kernels.k_best(costs, misses, columns, totals)

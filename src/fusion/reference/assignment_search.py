@@ -75,6 +75,25 @@ def relax(rows: Rows, m: int, i: int, height: float, s: Array) -> tuple[float, i
     return nearest(s[KEY], m)
 
 
+def free_at(rows: Rows, i: int, value: float, s: Array, ints: Ints) -> int:
+    """Return the lowest column without a row whose reduced cost is `value`, or -1."""
+    cost, column, start = rows
+    found = -1
+    for e in range(start[i], start[i + 1]):
+        j = column[e]
+        if (j < found or found < 0) and ints[OWNER, j] < 0 and cost[e] - s[PRICE, j] == value:
+            found = j
+    return found
+
+
+def free_near(distance: float, m: int, s: Array, ints: Ints) -> int:
+    """Return the lowest column without a row at this distance, or -1."""
+    for j in range(m):
+        if ints[OWNER, j] < 0 and s[KEY, j] == distance:
+            return j
+    return -1
+
+
 def reduce_rows(rows: Rows, n: int, miss: Array, s: Array, ints: Ints, column: Ints) -> int:
     """Let each row take the column that is cheapest now, at a price that makes its second choice as good.
 
@@ -91,24 +110,30 @@ def reduce_rows(rows: Rows, n: int, miss: Array, s: Array, ints: Ints, column: I
                 ints[WAITING, waiting] = i
                 waiting += 1
             continue
-        loser = ints[OWNER, j]
         second = second if second < miss[i] else miss[i]
         price = s[PRICE, j] - (second - first)
         lower = price < s[PRICE, j] and second < np.inf
+        if ints[OWNER, j] >= 0 and not lower:  # nothing is gained by taking what another has
+            j = free_at(rows, i, first, s, ints)
+            if j < 0:
+                ints[WAITING, waiting] = i
+                waiting += 1
+                continue
+        loser = ints[OWNER, j]
         if lower:
             s[PRICE, j] = price
         ints[OWNER, j] = i
         column[i] = j
-        if loser >= 0:
-            column[loser] = -1
-            if lower:
-                again -= 1
-            if lower and again > 0:
-                todo -= 1
-                ints[WAITING, todo] = loser
-            else:
-                ints[WAITING, waiting] = loser
-                waiting += 1
+        if loser < 0:
+            continue
+        column[loser] = -1
+        again -= 1
+        if again > 0:
+            todo -= 1
+            ints[WAITING, todo] = loser
+        else:
+            ints[WAITING, waiting] = loser
+            waiting += 1
     return waiting
 
 
@@ -173,6 +198,9 @@ def augment(rows: Rows, m: int, miss: Array, start: int, saturable: bool, s: Arr
         d, j = relax(rows, m, row, height, s)
         if d >= leave:
             break
+        if size > 0 and d == s[REACH, size - 1]:  # ties: no need to enter them all
+            free = free_near(d, m, s, ints)
+            j = free if free >= 0 else j
         if ints[OWNER, j] < 0:
             end = j
             break
@@ -237,6 +265,8 @@ COMPILED = (
     "two_least",
     "nearest",
     "relax",
+    "free_at",
+    "free_near",
     "reduce_rows",
     "enter",
     "saturate",
