@@ -431,7 +431,8 @@ class TestHostile:
             ({"data": np.array([[1.0, 2.0]])}, "data must have shape"),
             ({"shape": (2, -1)}, "2\\*\\*31 rows and columns"),
             ({"shape": (2, 2**31)}, "2\\*\\*31 rows and columns"),
-            ({"shape": (2,)}, "shape must have shape"),
+            ({"shape": (2,)}, "2\\*\\*31 rows and columns"),
+            ({"shape": (2, 2.5)}, "2\\*\\*31 rows and columns"),
             ({"shape": (3, 2)}, "indptr must have shape"),
         ],
     )

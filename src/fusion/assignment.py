@@ -94,10 +94,10 @@ def assign_sparse(cost: CompressedSparseRows, miss: ArrayLike | None = None) -> 
         hasattr(cost, name) for name in ("data", "indices", "indptr", "shape")
     ):
         raise TypeError(f"cost must be in compressed sparse rows (scipy.sparse.csr_array); got {type(cost).__name__}")
-    n, m = _sizes("cost", tuple(validation.array("cost.shape", cost.shape, np.int64, (2,)).tolist()))
-    data = validation.array("cost.data", cost.data, np.float64, (None,))
-    indices = validation.array("cost.indices", cost.indices, np.int32, data.shape)
-    indptr = validation.array("cost.indptr", cost.indptr, np.int64, (n + 1,))
+    n, m = _sizes("cost", tuple(cost.shape))
+    data = _read("cost.data", cost.data, np.float64, (None,))
+    indices = _read("cost.indices", cost.indices, np.int32, data.shape)
+    indptr = _read("cost.indptr", cost.indptr, np.int64, (n + 1,))
     kernels = _checked("cost.data", data)
     if not kernels.valid_rows(data, indices, indptr, m):
         raise ValueError(
@@ -139,7 +139,7 @@ def k_best(cost: ArrayLike, k: int, miss: ArrayLike | None = None) -> tuple[NDAr
     ValueError
         If a shape differs, `k` is out of range, or a cost is NaN, -inf, or finite and not below 1e300 in size.
     """
-    costs = validation.array("cost", cost, np.float64, (None, None))
+    costs = _read("cost", cost, np.float64, (None, None))
     kernels = _checked("cost", costs)
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
         raise TypeError(f"k must be an integer; got {type(k).__name__}")
@@ -205,19 +205,36 @@ def assignment_marginals(weights: ArrayLike, miss: ArrayLike) -> tuple[NDArray[n
     return probability, log_total
 
 
+def _read(name: str, value: ArrayLike, dtype: type[np.generic], shape: tuple[int | None, ...]) -> NDArray[Any]:
+    """Return what `validation.array` does, but copy nothing that can be read as it is.
+
+    No result keeps it, and a copy would take a good part of the time of solving.
+    """
+    if (
+        isinstance(value, np.ndarray)
+        and value.dtype == dtype
+        and value.flags.c_contiguous
+        and len(shape) == value.ndim
+        and all(n in (None, m) for n, m in zip(shape, value.shape, strict=True))
+    ):
+        view: NDArray[Any] = value.view(np.ndarray)
+        view.flags.writeable = False
+        return view
+    return validation.array(name, value, dtype, shape)
+
+
 def _batch(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """Return a matrix or a batch of them."""
     if np.ndim(value) not in (2, 3):
         raise ValueError(f"{name} must have shape (n, m) or (B, n, m); got {np.shape(value)}")
-    return validation.array(name, value, np.float64, (None,) * np.ndim(value))
+    return _read(name, value, np.float64, (None,) * np.ndim(value))
 
 
 def _sizes(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
     """Return how many rows and columns there are, if the kernels can count them."""
-    n, m = shape[-2:]
-    if not (0 <= n < 2**31 and 0 <= m < 2**31):
+    if len(shape) < 2 or not all(isinstance(size, (int, np.integer)) and 0 <= size < 2**31 for size in shape[-2:]):
         raise ValueError(f"{name} must have fewer than 2**31 rows and columns; got shape {shape}")
-    return n, m
+    return int(shape[-2]), int(shape[-1])
 
 
 def _spread(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:

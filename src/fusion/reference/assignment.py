@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.reference.assignment_marginals import marginals as marginals
-from fusion.reference.assignment_search import PRICE, solve, solve_from
+from fusion.reference.assignment_search import PRICE, room, solve, solve_from
 from fusion.reference.k_best import k_best as k_best
 
 Array: TypeAlias = NDArray[np.float64]
@@ -34,13 +34,13 @@ def assign(cost: Array, miss: Array, columns: Ints) -> None:
     Without a finite miss a tall matrix is solved turned.
     """
     _, n, m = cost.shape
-    s, ints = np.empty((6, max(n, m))), np.empty((3, max(n, m)), np.int32)
     rows_of = np.empty(m, np.int32)
     for b in range(len(cost)):
-        if n <= m or (miss[b] < np.inf).any():
-            solve(cost[b], miss[b], s, ints, columns[b])
+        misses = miss[b].copy()
+        if n <= m or (misses < np.inf).any():
+            solve(cost[b].copy(), misses, columns[b])
             continue
-        solve(cost[b].T.copy(), np.full(m, np.inf), s, ints, rows_of)
+        solve(cost[b].T.copy(), np.full(m, np.inf), rows_of)
         columns[b] = -1
         for j in range(m):
             if rows_of[j] >= 0:
@@ -50,9 +50,10 @@ def assign(cost: Array, miss: Array, columns: Ints) -> None:
 def assign_sparse(cost: Array, indices: Ints, indptr: NDArray[np.int64], m: int, miss: Array, columns: Ints) -> None:
     """Write the columns (n,) of one problem in compressed sparse rows of m columns."""
     n = len(miss)
-    s, ints = np.empty((6, max(n, m))), np.empty((3, max(n, m)), np.int32)
+    s, ints = room(n, m)
     s[PRICE] = 0.0
-    solve_from((cost, indices, indptr), n, m, miss, True, s, ints, columns)
+    rows = cost.copy(), indices.copy(), indptr.copy()  # numba compiles once for what may be written
+    solve_from(rows, n, m, miss.copy(), True, s, ints, columns)
 
 
 COMPILED = ("valid_costs", "valid_rows", "assign", "assign_sparse")

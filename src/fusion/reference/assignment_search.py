@@ -20,6 +20,11 @@ PRICE, FROZEN, OPEN, KEY, FROM, REACH = range(6)
 TREE, OWNER, WAITING = range(3)
 
 
+def room(n: int, m: int) -> tuple[Array, Ints]:
+    """Return the room of a search over n rows and m columns."""
+    return np.empty((6, m)), np.empty((3, max(n, m)), np.int32)
+
+
 def dense(cost: Array) -> Rows:
     """Return the rows of a matrix (n, m)."""
     n, m = cost.shape
@@ -188,8 +193,8 @@ def augment(rows: Rows, m: int, miss: Array, start: int, saturable: bool, s: Arr
 
     Returns False, with nothing changed, if no path ends and `saturable` is false.
     """
-    s[KEY, :m] = np.inf
-    s[OPEN, :m] = s[PRICE, :m]
+    s[KEY] = np.inf
+    s[OPEN] = s[PRICE]
     row, height, size = start, 0.0, 0
     leave, leaver, end = np.inf, start, -1
     while True:
@@ -237,29 +242,33 @@ def solve_from(rows: Rows, n: int, m: int, miss: Array, saturable: bool, s: Arra
 def column_minima(cost: Array, price: Array) -> bool:
     """Write the least cost of each column; return whether all are finite."""
     n, m = cost.shape
-    price[:m] = np.inf
+    price[:] = np.inf
     for i in range(n):
         for j in range(m):
             price[j] = cost[i, j] if cost[i, j] < price[j] else price[j]
-    return bool((price[:m] < np.inf).all())
+    return bool((price < np.inf).all())
 
 
-def solve(cost: Array, miss: Array, s: Array, ints: Ints, column: Ints) -> None:
-    """Solve one dense problem.
+def solve(cost: Array, miss: Array, column: Ints) -> Array:
+    """Solve one dense problem; return the prices of the columns.
 
     Free columns must cost nothing, so prices start at 0; only where every column will be taken may they start at the
     columns' minima ("column reduction").
     """
     n, m = cost.shape
     rows = dense(cost)
+    s, ints = room(n, m)
+    price: Array = s[PRICE]
     forced = (miss == np.inf).all()
-    if n == m and forced and column_minima(cost, s[PRICE]) and solve_from(rows, n, m, miss, False, s, ints, column):
-        return
-    s[PRICE, :m] = 0.0
+    if n == m and forced and column_minima(cost, price) and solve_from(rows, n, m, miss, False, s, ints, column):
+        return price
+    price[:] = 0.0
     solve_from(rows, n, m, miss, True, s, ints, column)
+    return price
 
 
 COMPILED = (
+    "room",
     "dense",
     "at",
     "two_least",

@@ -18,6 +18,7 @@ from fusion.reference.assignment_search import (
     enter,
     nearest,
     relax,
+    room,
     solve,
 )
 
@@ -221,14 +222,15 @@ def k_best(cost: Array, miss: Array, columns: Ints, totals: Array) -> int:
     """Write up to K solutions, ``columns`` (K, n) and ``totals`` (K,), cheapest first; return how many there are."""
     n, m = cost.shape
     k = len(totals)
-    s, ints = np.empty((6, max(n, m))), np.empty((3, max(n, m)), np.int32)
+    cost, miss = cost.copy(), miss.copy()  # numba compiles once for what may be written
+    s, ints = room(n, m)
     price, parent, branched = np.empty((k, m)), np.empty(k, np.int32), np.empty(k, np.int32)
     rows = dense(cost)
-    solve(cost, miss, s, ints, columns[0])
+    price[0] = solve(cost, miss, columns[0])
     totals[0] = total_cost(cost, miss, columns[0])
     if totals[0] == np.inf:
         return 0
-    price[0], parent[0], branched[0] = s[PRICE, :m], -1, 0
+    parent[0], branched[0] = -1, 0
     branches = branch(cost, miss, totals[0], price[0], columns, parent, branched, 0)
     found = 1
     while found < k and len(branches):
@@ -239,7 +241,7 @@ def k_best(cost: Array, miss: Array, columns: Ints, totals: Array) -> int:
         costs, may_miss = allow(cost, columns, parent, branched, record, t)
         columns[found], price[found] = columns[record], price[record]
         hub = miss[t] if may_miss else np.inf
-        if not solve_branch(rows, costs, hub, miss, t, price[found], columns[found], s[:, :m], ints):
+        if not solve_branch(rows, costs, hub, miss, t, price[found], columns[found], s, ints):
             continue
         total = total_cost(cost, miss, columns[found])
         solved = np.array([[total, float(record), float(t), 1.0]])
