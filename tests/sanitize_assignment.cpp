@@ -1,7 +1,8 @@
 // Drives the assignment kernels over random problems in storage of the exact size, for the sanitizers to watch:
-// `pytest tests/test_assignment.py -k sanitizers` compiles it with AddressSanitizer and UndefinedBehaviorSanitizer.
-// Also checks what can be checked without an oracle: columns are taken once and allowed, dense and sparse rows cost the
-// same, the first of the K best is the best and totals never fall, probabilities sum to 1.
+// `pytest tests/test_assignment_hostile.py -k sanitizers` compiles it with AddressSanitizer and
+// UndefinedBehaviorSanitizer. Also checks what can be checked without an oracle: columns are taken once and allowed,
+// dense and sparse rows cost the same, the first of the K best is the best and totals never fall, probabilities sum
+// to 1.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>

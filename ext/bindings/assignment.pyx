@@ -55,6 +55,13 @@ cdef extern from "assignment_marginals.hpp" namespace "fusion" nogil:
                                          double *)
 
 
+cdef int expect(bint fits) except -1:
+    # The wrapper has validated what users give; this keeps a slip there from reaching memory that is not ours.
+    if not fits:
+        raise ValueError("the arrays have shapes that do not fit each other")
+    return 0
+
+
 cdef class Room:
     """Storage of a search over `size` columns or rows."""
 
@@ -74,7 +81,8 @@ cdef class Room:
 
 
 cdef SparseRows sparse(const double[::1] cost, const int32_t[::1] indices, const int64_t[::1] indptr,
-                       int32_t m) noexcept:
+                       int32_t m) except *:
+    expect(indptr.shape[0] > 0 and indices.shape[0] == cost.shape[0])
     cdef SparseRows rows
     rows.n, rows.m = indptr.shape[0] - 1, m
     rows.cost = &cost[0] if cost.shape[0] else NULL
@@ -94,6 +102,7 @@ def valid_rows(const double[::1] cost, const int32_t[::1] indices, const int64_t
 def assign(const double[:, :, ::1] cost, const double[:, ::1] miss, int32_t[:, ::1] columns):
     cdef size_t batch = cost.shape[0]
     cdef int32_t n = cost.shape[1], m = cost.shape[2]
+    expect(miss.shape[0] == batch and miss.shape[1] == n and columns.shape[0] == batch and columns.shape[1] == n)
     cdef Room room = Room(max(n, m))
     cdef vector[double] turned
     cdef vector[int32_t] rows_of
@@ -109,6 +118,7 @@ def assign(const double[:, :, ::1] cost, const double[:, ::1] miss, int32_t[:, :
 def assign_sparse(const double[::1] cost, const int32_t[::1] indices, const int64_t[::1] indptr, int32_t m,
                   const double[::1] miss, int32_t[::1] columns):
     cdef SparseRows rows = sparse(cost, indices, indptr, m)
+    expect(miss.shape[0] == rows.n and columns.shape[0] == rows.n and c_valid_rows(rows, cost.shape[0]))
     cdef Room room = Room(max(rows.n, m))
     if rows.n:
         with nogil:
@@ -117,6 +127,7 @@ def assign_sparse(const double[::1] cost, const int32_t[::1] indices, const int6
 
 def k_best(const double[:, ::1] cost, const double[::1] miss, int32_t[:, ::1] columns, double[::1] totals):
     cdef int32_t n = cost.shape[0], m = cost.shape[1], k = columns.shape[0], found
+    expect(miss.shape[0] == n and columns.shape[1] == n and k > 0 and totals.shape[0] == k)
     cdef Room room = Room(max(n, m))
     cdef vector[double] doubles
     cdef vector[int32_t] ints
@@ -141,8 +152,8 @@ def marginals(const double[:, :, ::1] weights, const double[:, ::1] miss, double
     cdef size_t batch = weights.shape[0]
     cdef int32_t n = weights.shape[1], m = weights.shape[2]
     cdef vector[double] before
-    if n > kMarginalRows:
-        raise ValueError(f"at most {kMarginalRows} rows; got {n}")
+    expect(n <= kMarginalRows and miss.shape[0] == batch and miss.shape[1] == n and log_total.shape[0] == batch)
+    expect(probability.shape[0] == batch and probability.shape[1] == n and probability.shape[2] == m + 1)
     before.resize((<size_t> m + 1) << n)
     if batch:
         with nogil:
