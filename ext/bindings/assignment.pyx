@@ -100,7 +100,7 @@ def valid_rows(const double[::1] cost, const int32_t[::1] indices, const int64_t
 
 
 def assign(const double[:, :, ::1] cost, const double[:, ::1] miss, int32_t[:, ::1] columns):
-    cdef size_t batch = cost.shape[0]
+    cdef Py_ssize_t batch = cost.shape[0]
     cdef int32_t n = cost.shape[1], m = cost.shape[2]
     expect(miss.shape[0] == batch and miss.shape[1] == n and columns.shape[0] == batch and columns.shape[1] == n)
     cdef Room room = Room(max(n, m))
@@ -149,7 +149,7 @@ def k_best(const double[:, ::1] cost, const double[::1] miss, int32_t[:, ::1] co
 
 def marginals(const double[:, :, ::1] weights, const double[:, ::1] miss, double[:, :, ::1] probability,
               double[::1] log_total):
-    cdef size_t batch = weights.shape[0]
+    cdef Py_ssize_t batch = weights.shape[0]
     cdef int32_t n = weights.shape[1], m = weights.shape[2]
     cdef vector[double] before
     expect(n <= kMarginalRows and miss.shape[0] == batch and miss.shape[1] == n and log_total.shape[0] == batch)

@@ -94,7 +94,7 @@ def assign_sparse(cost: CompressedSparseRows, miss: ArrayLike | None = None) -> 
         hasattr(cost, name) for name in ("data", "indices", "indptr", "shape")
     ):
         raise TypeError(f"cost must be in compressed sparse rows (scipy.sparse.csr_array); got {type(cost).__name__}")
-    n, m = _sizes("cost", tuple(cost.shape))
+    n, m = _sizes("cost", tuple(validation.array("cost.shape", cost.shape, np.int64, (2,)).tolist()))
     data = _read("cost.data", cost.data, np.float64, (None,))
     indices = _read("cost.indices", cost.indices, np.int32, data.shape)
     indptr = _read("cost.indptr", cost.indptr, np.int64, (n + 1,))
@@ -225,21 +225,31 @@ def _read(name: str, value: ArrayLike, dtype: type[np.generic], shape: tuple[int
 
 def _batch(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """Return a matrix or a batch of them."""
-    if np.ndim(value) not in (2, 3):
+    ndim = _ndim(name, value)
+    if ndim not in (2, 3):
         raise ValueError(f"{name} must have shape (n, m) or (B, n, m); got {np.shape(value)}")
-    return _read(name, value, np.float64, (None,) * np.ndim(value))
+    return _read(name, value, np.float64, (None,) * ndim)
+
+
+def _ndim(name: str, value: ArrayLike) -> int:
+    """Return how many axes there are."""
+    try:
+        return np.ndim(value)
+    except ValueError as error:
+        raise TypeError(f"{name} must be an array of float64; got {type(value).__name__}: {error}") from error
 
 
 def _sizes(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
     """Return how many rows and columns there are, if the kernels can count them."""
-    if len(shape) < 2 or not all(isinstance(size, (int, np.integer)) and 0 <= size < 2**31 for size in shape[-2:]):
+    n, m = shape[-2:]
+    if not (0 <= n < 2**31 and 0 <= m < 2**31):
         raise ValueError(f"{name} must have fewer than 2**31 rows and columns; got shape {shape}")
-    return int(shape[-2]), int(shape[-1])
+    return n, m
 
 
 def _spread(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return one number for all rows, or one a row, as one a row; a row's is the same in all problems, or its own."""
-    ndim = np.ndim(value)
+    ndim = _ndim(name, value)
     fitting = shape[len(shape) - ndim :] if ndim <= len(shape) else shape
     given = validation.array(name, value, np.float64, fitting)
     return given if given.shape == shape else np.ascontiguousarray(np.broadcast_to(given, shape))
