@@ -107,6 +107,13 @@ class TestKnownAnswers:
         assert np.isnan(probability).all()
         assert log_total == -np.inf
 
+    def test_marginals_that_underflow_are_nan_not_wrong(self) -> None:
+        """Two of three rows for one column each, the third must pay a miss: 1e-280 can be told, 1e-322 cannot."""
+        assert assignment_marginals(np.ones((3, 2)), 1e-280)[0][0].tolist() == pytest.approx([1 / 3] * 3, rel=1e-12)
+        probability, log_total = assignment_marginals(np.ones((3, 2)), 1e-322)
+        assert np.isnan(probability).all()
+        assert log_total == -np.inf
+
     def test_marginals_do_not_care_for_the_scale_of_a_row(self) -> None:
         weights = np.array([[1.0, 2, 3], [4, 5, 6]])
         plain, log_plain = assignment_marginals(weights, 1.0)

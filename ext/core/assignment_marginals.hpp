@@ -21,6 +21,7 @@ namespace fusion {
 
 constexpr std::int32_t kMarginalRows = 8;
 constexpr std::int32_t kRowSets = 1 << kMarginalRows;
+constexpr double kLeastTotal = 1e-290;  // above it, what underflow took does not show
 
 /// Divides row i's weights and miss by the largest of them, which is returned.
 FUSION_INLINE double scale_row(const double* weight, double miss, std::int32_t m, double* scaled, double& scaled_miss) {
@@ -75,7 +76,8 @@ FUSION_INLINE double take(const double* old, const double* after, double w, std:
 }
 
 /// `before` has (m + 1) 2^n elements; the probabilities (n, m + 1) end with that of no column.
-/// Returns the logarithm of the total weight; if that is -inf, nothing is possible and the probabilities are NaN.
+/// Returns the logarithm of the total weight; if that is below kLeastTotal, -inf, and the
+/// probabilities are NaN.
 FUSION_INLINE double marginals_of_one(const double* weight, const double* miss, std::int32_t n, std::int32_t m,
                                       double* before, double* probability) {
     const std::int32_t sets = 1 << n;
@@ -98,6 +100,10 @@ FUSION_INLINE double marginals_of_one(const double* weight, const double* miss, 
         after[set] = 1.0;
         for (std::int32_t i = 0; i < n; ++i) after[set] *= set >> i & 1 ? 1.0 : left[i];
         total += all[set] * after[set];
+    }
+    if (!(total >= kLeastTotal)) {
+        for (std::size_t e = 0; e < n * width; ++e) probability[e] = std::numeric_limits<double>::quiet_NaN();
+        return -std::numeric_limits<double>::infinity();
     }
     for (std::int32_t i = 0; i < n; ++i) {
         double missed = 0.0;

@@ -177,7 +177,7 @@ def assignment_marginals(weights: ArrayLike, miss: ArrayLike) -> tuple[NDArray[n
     -------
     probability : (n, m + 1) or (B, n, m + 1) float64
         Probability of each column, and at the end that of none; rows sum to 1. NaN if no assignment is possible, or all
-        weigh less than the smallest number, the largest weight of each row counting as 1.
+        together weigh less than 1e-290, the largest weight of each row counting as 1.
     log_total : () or (B,) float64
         Logarithm of the sum of all assignments' weights; -inf where the probabilities are NaN.
 

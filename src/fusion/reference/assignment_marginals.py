@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.float64]
 
+LEAST_TOTAL = 1e-290  # above it, what underflow took does not show
+
 
 def marginals_of_one(weight: Array, miss: Array, probability: Array) -> float:
     """Write the probabilities (n, m + 1), the last of no column; return the logarithm of the total weight."""
@@ -34,6 +36,9 @@ def marginals_of_one(weight: Array, miss: Array, probability: Array) -> float:
         for i in range(n):
             after[held] *= 1.0 if held >> i & 1 else left[i]
         total += before[m, held] * after[held]
+    if not total >= LEAST_TOTAL:
+        probability[:] = np.nan
+        return -np.inf
     for i in range(n):
         missed = 0.0
         for held in range(sets):
