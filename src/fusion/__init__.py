@@ -1,5 +1,6 @@
 """Sensor fusion for walk-out stores: who took or returned which product, how many, and how sure."""
 
+from fusion.assignment import assign, assign_sparse, assignment_marginals, k_best
 from fusion.association import AssociationSettings, Associator, Candidate
 from fusion.backends import backend, use_backend
 from fusion.engine import Engine, EngineSettings
@@ -43,7 +44,11 @@ __all__ = [
     "Targets",
     "Triangulation",
     "WeightEvent",
+    "assign",
+    "assign_sparse",
+    "assignment_marginals",
     "backend",
+    "k_best",
     "project",
     "triangulate",
     "undistort",
