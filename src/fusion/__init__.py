@@ -2,6 +2,7 @@
 
 from fusion.association import AssociationSettings, Associator, Candidate
 from fusion.backends import backend, use_backend
+from fusion.changepoints import Segmentation, segment
 from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
 from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
@@ -34,6 +35,7 @@ __all__ = [
     "ReceiptLine",
     "RecordingError",
     "ScalePacket",
+    "Segmentation",
     "SegmentationSettings",
     "Segmenter",
     "Shelf",
@@ -45,6 +47,7 @@ __all__ = [
     "WeightEvent",
     "backend",
     "project",
+    "segment",
     "triangulate",
     "undistort",
     "use_backend",
