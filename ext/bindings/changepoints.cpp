@@ -10,6 +10,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <memory>
 #include <stdexcept>
 #include <vector>
 
@@ -22,7 +23,7 @@ namespace {
 // Storage of the kernel's work for `count` samples.
 class Rooms {
   public:
-    explicit Rooms(std::size_t count) : start_(count), level_(count) {}
+    explicit Rooms(std::size_t count) : start_(new std::int32_t[count]), level_(new double[count]) {}
 
     cp::Work work(std::size_t capacity) {
         reals_.resize(4 * (capacity + 1));
@@ -33,16 +34,16 @@ class Rooms {
             work.room[i] = {reals, reals + capacity + 1, curves_.data() + i * capacity, 0, 0};
         }
         work.capacity = static_cast<std::int64_t>(capacity);
-        work.start = start_.data();
-        work.level = level_.data();
+        work.start = start_.get();
+        work.level = level_.get();
         return work;
     }
 
   private:
     std::vector<double> reals_;
     std::vector<cp::Curve> curves_;
-    std::vector<std::int32_t> start_;
-    std::vector<double> level_;
+    std::unique_ptr<std::int32_t[]> start_;  // not set to zero: a month of samples takes a while
+    std::unique_ptr<double[]> level_;
 };
 
 py::tuple segment(const Doubles& grams, const Doubles& weights, double penalty_g2, double bound_g) {
@@ -53,7 +54,8 @@ py::tuple segment(const Doubles& grams, const Doubles& weights, double penalty_g
     if (weights.ndim() != 1 || (weights.shape(0) != 0 && weights.shape(0) != grams.shape(0))) {
         throw std::invalid_argument("weights has the wrong shape");
     }
-    if (!(penalty_g2 > 0.0) || !(bound_g > 0.0)) throw std::invalid_argument("penalty_g2 and bound_g must be positive");
+    if (!(penalty_g2 > 0.0) || !std::isfinite(penalty_g2) || !(bound_g > 0.0))
+        throw std::invalid_argument("penalty_g2 and bound_g must be positive, the penalty finite");
     const cp::Signal signal{grams.data(), weights.shape(0) ? weights.data() : nullptr, grams.shape(0)};
     Rooms rooms(static_cast<std::size_t>(signal.count));
     cp::Work work{};

@@ -66,7 +66,7 @@ class Solver {
         t_.t2 += w * z * z;
 
         const bool known = find_best(level_before);
-        const bool fresh = (!known | (best_ > level_before)) & ((z < p_.x[p_.first]) | (z > p_.x[p_.last]));
+        const bool fresh = !known | ((best_ > level_before) & ((z < p_.x[p_.first]) | (z > p_.x[p_.last])));
         if (fresh) {
             best_ = level_before;
             best_level_ = z;
@@ -81,7 +81,7 @@ class Solver {
         const double reach = std::sqrt(rise > 0.0 ? rise / w : 0.0), radius = reach < bound_ ? reach : bound_;
         born.low = z - radius;
         born.high = z + radius;
-        if (!trim(z, w, born)) {
+        if (!trim(raise(z, w), born)) {
             spare_.first = spare_.last = (work_.capacity - 2 * (p_.last - p_.first)) / 2;
             prune(p_, t_, best_ + penalty_, born, newest(best_ + penalty_, i + 1), spare_);
             std::swap(p_, spare_);
@@ -156,26 +156,36 @@ class Solver {
         return core_ >= 0;
     }
 
-    // Adds the sample to the costs at the breakpoints, cuts both ends at best + penalty and lets the newborn grow
-    // there; false, with the costs added, if that is not all there is to do.
-    bool trim(double z, double w, const Newborn& born) {
+    struct Ends {
+        std::int64_t lead, trail, above;  // breakpoints beyond best + penalty: at the left, at the right, everywhere
+    };
+
+    // Adds the sample to the costs at the breakpoints.
+    Ends raise(double z, double w) {
         const double level = best_ + penalty_, square = bound_ * bound_;
-        const std::int64_t first = p_.first, last = p_.last;
-        std::int64_t lead = 0, trail = 0, above = 0, leading = 1;
-        for (std::int64_t k = first; k <= last; ++k) {
+        Ends ends{0, 0, 0};
+        std::int64_t leading = 1;
+        for (std::int64_t k = p_.first; k <= p_.last; ++k) {
             const double e = z - p_.x[k], g = e * e;
             const double v = p_.v[k] + w * (g < square ? g : square);
             p_.v[k] = v;
             const std::int64_t high = v > level;
             leading &= high;
-            lead += leading;
-            trail = high ? trail + 1 : 0;
-            above += high;
+            ends.lead += leading;
+            ends.trail = high ? ends.trail + 1 : 0;
+            ends.above += high;
         }
+        return ends;
+    }
+
+    // Cuts both ends at best + penalty and lets the newborn grow there; false, with nothing done, if that is not all.
+    bool trim(const Ends& ends, const Newborn& born) {
         if (core_ < 0) return false;
-        lead = lead < core_ - first + 1 ? lead : core_ - first + 1;
-        trail = trail < last - core_ ? trail : last - core_;
-        if (lead + trail != above) return false;
+        const double level = best_ + penalty_;
+        const std::int64_t first = p_.first, last = p_.last;
+        const std::int64_t lead = ends.lead < core_ - first + 1 ? ends.lead : core_ - first + 1;
+        const std::int64_t trail = ends.trail < last - core_ ? ends.trail : last - core_;
+        if (lead + trail != ends.above) return false;
         std::int64_t f = first, l = last;
         for (; f < first + lead - 1; ++f) {
             if (dips(quadratic(t_, p_.curve[f]), p_.x[f], p_.x[f + 1], level)) return false;
@@ -274,7 +284,7 @@ inline void trace(const Signal& s, const Work& work, double bound, const Segment
     }
     for (std::int64_t k = 0; k < out.count; ++k) {
         std::int64_t& i = out.start[k];
-        for (;; ++i) {
+        for (; i + 1 < s.count; ++i) {
             const double e = s.y[i] - out.level[k], f = k ? s.y[i] - out.level[k - 1] : 0.0;
             if (s.w(i) > 0.0 && (e * e < square || f * f < square)) break;
         }

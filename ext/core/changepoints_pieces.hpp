@@ -154,11 +154,11 @@ inline void prune(const Pieces& p, const Totals& t, double level, const Newborn&
         const double from = left ? within(r.low, low, high) : low, to = right ? within(r.high, low, high) : high;
         append(out, p.curve[k], from, left ? level : p.v[k], to, right ? level : p.v[k + 1], newest, level);
     }
-    if (born.high > p.x[p.last]) {
-        const double end = out.last > out.first ? out.x[out.last] : born.low;
-        const bool apart = born.low > end || out.last == out.first;
-        append(out, born.curve, apart ? born.low : end, apart ? level : out.v[out.last], born.high, level, newest,
-               level);
+    const bool empty = out.last == out.first;
+    if (empty | (born.high > p.x[p.last])) {
+        const bool apart = empty || born.low > out.x[out.last];
+        append(out, born.curve, apart ? born.low : out.x[out.last], apart ? level : out.v[out.last], born.high, level,
+               newest, level);
     }
 }
 

@@ -114,7 +114,7 @@ def prune(p: Array, n: int, t: Array, born: Array, reach: Array, newest: Array, 
             if right:
                 high, v_high = within((q1 + half) * r, start, end), level
         m = append(out, m, p[A : START + 1, k], low, v_low, high, v_high, newest)
-    if reach[1] > p[X, n]:
+    if m == 0 or reach[1] > p[X, n]:
         apart = m == 0 or reach[0] > out[X, m]
         low, v_low = (reach[0], level) if apart else (out[X, m], out[V, m])
         m = append(out, m, born, low, v_low, reach[1], level, newest)
@@ -161,7 +161,7 @@ def solve(y: Array, weight: Array, penalty: float, bound: float, starts: NDArray
         t[1] += w * z
         t[2] += w * z * z
         best, best_level, core = find_best(p, n, t)
-        if (core < 0 or best > level) and (z < p[X, 0] or z > p[X, n]):
+        if core < 0 or (best > level and (z < p[X, 0] or z > p[X, n])):
             best, best_level, starts[i] = level, z, i
         else:
             starts[i] = int(p[START, core])
@@ -227,7 +227,7 @@ def segment(grams: Array, weights: Array, penalty_g2: float, bound_g: float) -> 
         end = last_heavy(weight, last[end] - 1)
     for k in range(count):
         i = start[k]
-        while True:
+        while i + 1 < n:
             e, f = grams[i] - level[k], grams[i] - level[k - 1] if k > 0 else 0.0
             if weight[i] > 0.0 and (e * e < square or f * f < square):
                 break
