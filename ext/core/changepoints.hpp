@@ -135,6 +135,11 @@ class Solver {
             best_ = q.q2 - q.q1 * best_level_;
             if (turns(q, p_.x[core_], p_.x[core_ + 1]) & (best_ <= bound_below_)) return true;
         }
+        return scan(level_before);
+    }
+
+    // Looks at every piece.
+    bool scan(double level_before) {
         best_ = std::numeric_limits<double>::infinity();
         core_ = -1;
         double others = level_before;  // what is born from now on starts from there or higher
