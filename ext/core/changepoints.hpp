@@ -66,7 +66,7 @@ class Solver {
         t_.t2 += w * z * z;
 
         const bool known = find_best(level_before);
-        const bool fresh = !known | ((best_ > level_before) & ((z < p_.x[p_.first]) | (z > p_.x[p_.last])));
+        const bool fresh = !known || ((best_ > level_before) & ((z < p_.x[p_.first]) | (z > p_.x[p_.last])));
         if (fresh) {
             best_ = level_before;
             best_level_ = z;
