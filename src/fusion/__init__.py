@@ -3,6 +3,7 @@
 from fusion.assignment import assign, assign_sparse, assignment_marginals, k_best
 from fusion.association import AssociationSettings, Associator, Candidate
 from fusion.backends import backend, use_backend
+from fusion.changepoints import Segmentation, segment
 from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
 from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
@@ -35,6 +36,7 @@ __all__ = [
     "ReceiptLine",
     "RecordingError",
     "ScalePacket",
+    "Segmentation",
     "SegmentationSettings",
     "Segmenter",
     "Shelf",
@@ -50,6 +52,7 @@ __all__ = [
     "backend",
     "k_best",
     "project",
+    "segment",
     "triangulate",
     "undistort",
     "use_backend",
