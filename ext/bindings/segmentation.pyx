@@ -4,7 +4,10 @@
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
+
 import numpy as np
+from numpy import float32, frombuffer, int32
 
 
 cdef extern from "simd_level.hpp" namespace "fusion::simd" nogil:
@@ -155,9 +158,9 @@ cdef class Stream:
                     e.start_ns,
                     e.step_ns,
                     e.end_ns,
-                    np.array(self._plates[e.first : e.first + e.count]),
-                    np.array(self._deltas[e.first : e.first + e.count]),
-                    np.array(self._sigmas[e.first : e.first + e.count]),
+                    frombuffer(PyBytes_FromStringAndSize(<char*>(self._out.plates + e.first), 4 * e.count), int32),
+                    frombuffer(PyBytes_FromStringAndSize(<char*>(self._out.deltas + e.first), 4 * e.count), float32),
+                    frombuffer(PyBytes_FromStringAndSize(<char*>(self._out.sigmas + e.first), 4 * e.count), float32),
                     e.kind,
                     e.final != 0,
                     <double>e.quality,

@@ -20,19 +20,26 @@ namespace fusion::segmentation {
 inline void wake(const State& s, const Config& c, std::int64_t p) {
     const std::int64_t tick = s.head[TICK], run = s.f(UP, p) > s.f(DOWN, p) ? s.i(RUN_UP, p) : s.i(RUN_DOWN, p);
     refine(s, c, p);
-    std::int64_t first = tick - (run + 1) * c.block + 1;
+    std::int64_t first = tick - ((run < 2 * c.settle ? run : 2 * c.settle) + 1) * c.block + 1;
     first = first > oldest(s) ? first : oldest(s);
-    float sum = 0, best = -1.0f, count = 0;
-    std::int64_t onset = tick;
-    for (std::int64_t t = tick; t >= first; --t) {
-        const float d = s.sample(p, t) - s.f(LEVEL, p);
+    float total = 0, best = -1.0f, count = 0;
+    Samples forth(s, p, first), back(s, p, first);
+    for (std::int64_t t = first; t <= tick; ++t) {
+        const float d = forth.next();
         if (!(d == d)) continue;
-        sum += d;
+        total += d;
         count += 1.0f;
-        if (sum * sum > best * count) {
-            best = sum * sum / count;
+    }
+    std::int64_t onset = tick;
+    for (std::int64_t t = first; t <= tick; ++t) {
+        const float d = back.next();
+        if (!(d == d)) continue;
+        if (total * total > best * count) {
+            best = total * total / count;
             onset = t;
         }
+        total -= d;
+        count -= 1.0f;
     }
     s.i(STATE, p) = MOVING;
     s.l(WOKEN, p) = onset;
@@ -183,8 +190,8 @@ inline void try_settle(const State& s, const Config& c, Out& out, std::int64_t p
         }
     }
     if (blocks < c.steady) return;
-    const Calm longer = calm(s, c, p, c.steady, tick);
-    if (!longer.count || (longer.scatter > QUIET * r && blocks < c.hold)) return;
+    const Calm longer = calm(s, c, p, c.steady, tick, blocks < c.hold ? QUIET * r : FAR * FAR);
+    if (longer.count == 0) return;
     const std::int64_t quiet = tick - c.steady * c.block + 1;
     const float quality = longer.scatter <= QUIET * r ? QUALITY_LONG : QUALITY_FORCED;
     settle(s, c, out, p, c.steady, longer, find_steps(s, c, p, quiet, longer.mean, longer.spread), quality);
@@ -226,7 +233,7 @@ inline void end_block(const State& s, const Config& c, Out& out, simd::Level lev
     if (s.head[AWAKE] > 0)
         for (std::int64_t p = 0; p < s.plates; ++p)
             if (s.i(STATE, p) != STABLE) try_settle(s, c, out, p);
-    if ((s.head[TICK] + 1) % (c.window * c.block) == 0) judge(s, c);
+    if ((s.head[TICK] + 1) % (c.window * c.block) == 0) judge(s, c, level);
     if (s.head[EVENTS] > 0) conclude(s, c, out);
 }
 

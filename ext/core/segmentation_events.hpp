@@ -135,7 +135,7 @@ inline void add_record(const State& s, const Config& c, Out& out, std::int64_t p
     s.rf(R_QUALITY, r) = change.quality;
     s.rl(R_FELT, r) = 0;
     s.rl(R_UNEASY, r) = change.settled - change.step > c.calm;
-    mark_cross_talk(s, c);
+    mark_cross_talk(s, c, p);
 }
 
 /// Whether event `key` cannot be final yet: a load in it is doubtful, or a plate near it still moves that moved with

@@ -173,6 +173,33 @@ FUSION_INLINE bool watch_body(const State& s, const Config& c) {
     return woken != 0;
 }
 
+/// Once a window: by how much the window's mean missed the level before it, over what white noise would make it miss.
+FUSION_INLINE void judge_body(const State& s, const Config& c) {
+    float *const from = &s.f(WINDOW_FROM, 0), *const before = &s.f(WINDOW_DOUBT, 0), *const drifts = &s.f(DRIFT, 0);
+    float *const sums = &s.f(WINDOW_SUM, 0), *const weights = &s.f(WINDOW_WEIGHT, 0);
+    float* const inflations = &s.f(INFLATION, 0);
+    const float *const levels = &s.f(LEVEL, 0), *const doubts = &s.f(DOUBT, 0), *const watched = &s.f(WATCHED, 0);
+    const float *const noises = &s.f(NOISE, 0), floor = c.floor_g * c.floor_g, least = 0.1f * float(c.window);
+    std::int32_t* const n_windows = &s.i(N_WINDOWS, 0);
+    const std::int64_t stride = s.stride / LANES * LANES;
+    FUSION_VECTORISE
+    for (std::int64_t p = 0; p < stride; ++p) {
+        const bool on = watched[p] > 0.0f, known = on & (before[p] > 0.0f) & (weights[p] > least);
+        const float weight = pick(known, weights[p], 1.0f), error = sums[p] / weight;
+        const float ratio = error * error / (most_of(noises[p], floor) * (before[p] + 1.0f / weight));
+        const float inflation = inflations[p], most = CLIP * most_of(inflation, 1.0f), drift = drifts[p];
+        const std::int32_t n = n_windows[p], more = n + std::int32_t(n < 60);
+        // As if five windows of white noise had been seen before.
+        const float better = inflation + (least_of(ratio, most) - inflation) / float(more + 4);
+        inflations[p] = pick(known, better, inflation);
+        drifts[p] = pick(known, drift + (error - drift) / 60.0f, drift);
+        n_windows[p] = pick(known, more, n);
+        from[p] = levels[p];
+        before[p] = pick(on, doubts[p], 0.0f);
+        sums[p] = weights[p] = 0.0f;
+    }
+}
+
 #if FUSION_LEVELS
 FUSION_AVX2 inline bool fill_avx2(const State& s, const float* g, std::int64_t n) {
     return fill_body(s, g, n);
@@ -191,6 +218,12 @@ FUSION_AVX2 inline bool watch_avx2(const State& s, const Config& c) {
 }
 FUSION_AVX512 inline bool watch_avx512(const State& s, const Config& c) {
     return watch_body(s, c);
+}
+FUSION_AVX2 inline void judge_avx2(const State& s, const Config& c) {
+    judge_body(s, c);
+}
+FUSION_AVX512 inline void judge_avx512(const State& s, const Config& c) {
+    judge_body(s, c);
 }
 #endif
 inline bool fill(const State& s, const float* g, std::int64_t n, simd::Level level) {
@@ -218,6 +251,15 @@ inline bool watch(const State& s, const Config& c, simd::Level level) {
     return watch_body(s, c);
 }
 
+inline void judge(const State& s, const Config& c, simd::Level level) {
+#if FUSION_LEVELS
+    if (level == simd::AVX512) return judge_avx512(s, c);
+    if (level == simd::AVX2) return judge_avx2(s, c);
+#endif
+    (void)level;
+    judge_body(s, c);
+}
+
 /// The fixture's factor: the power of two below which half of the watched plates are; it fades by 0.7 a block.
 inline void feel(const State& s, const Ladder& ladder) {
     float factor = 1.0f;
@@ -238,28 +280,6 @@ inline void count_faults(const State& s, const float* grams, std::int64_t n) {
             ++s.l(FAULTS, p);
             s.l(FAULT_TICK, p) = s.head[TICK] - (n - 1 - k);
         }
-}
-
-/// Once a window: by how much the window's mean missed the level before it, over what white noise would make it miss.
-inline void judge(const State& s, const Config& c) {
-    for (std::int64_t p = 0; p < s.plates; ++p) {
-        const float weight = s.f(WINDOW_WEIGHT, p), before = s.f(WINDOW_DOUBT, p), floor = c.floor_g * c.floor_g;
-        if (s.f(WATCHED, p) > 0 && before > 0 && weight > 0.1f * float(c.window)) {
-            const float r = s.f(NOISE, p) > floor ? s.f(NOISE, p) : floor;
-            const float error = s.f(WINDOW_SUM, p) / weight;
-            float ratio = error * error / (r * (before + 1.0f / weight));
-            std::int32_t& n = s.i(N_WINDOWS, p);
-            n = n < 60 ? n + 1 : 60;
-            float& inflation = s.f(INFLATION, p);
-            const float most = CLIP * (inflation > 1.0f ? inflation : 1.0f);
-            ratio = ratio < most ? ratio : most;
-            inflation += (ratio - inflation) / float(n + 4);  // as if five windows of white noise had been seen before
-            s.f(DRIFT, p) += (error - s.f(DRIFT, p)) / 60.0f;
-        }
-        s.f(WINDOW_FROM, p) = s.f(LEVEL, p);
-        s.f(WINDOW_DOUBT, p) = s.f(WATCHED, p) > 0 ? s.f(DOUBT, p) : 0;
-        s.f(WINDOW_SUM, p) = s.f(WINDOW_WEIGHT, p) = 0;
-    }
 }
 
 /// Let the gate watch plate p, whose level is known.
