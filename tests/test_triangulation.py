@@ -363,11 +363,11 @@ class TestHostile:
     def test_the_native_module_refuses_wrong_arrays(self) -> None:
         native = pytest.importorskip("fusion.native.triangulation")
         with pytest.raises(ValueError, match="cameras"):
-            native.project(np.zeros((2, 25)), np.zeros((1, 3)), np.zeros((1, 2, 2)))
+            native.project(np.zeros((2, 26)), np.zeros((1, 3)), np.zeros((1, 2, 2)))
         with pytest.raises(ValueError, match="px"):
-            native.project(np.zeros((2, 26)), np.zeros((1, 3)), np.zeros((1, 1, 2)))
+            native.project(np.zeros((2, 49)), np.zeros((1, 3)), np.zeros((1, 1, 2)))
         with pytest.raises(TypeError):
-            native.project(np.zeros((2, 26), np.float32), np.zeros((1, 3)), np.zeros((1, 2, 2)))
+            native.project(np.zeros((2, 49), np.float32), np.zeros((1, 3)), np.zeros((1, 2, 2)))
 
 
 class TestRealCameras:
