@@ -135,10 +135,10 @@ class CameraRig(Sequence[Camera]):
             If a shape differs, an index is out of range, or a camera sees a point twice.
         """
         n = validation.array("counts", counts, np.int64, (None,))
-        m = int(n.sum()) if (n >= 0).all() else -1
         index = validation.array("camera", camera, np.int64, (None,))
-        if m != len(index):
-            raise ValueError(f"counts must not be negative and add up to the {len(index)} observations; got {n}")
+        m = len(index)
+        if ((n < 0) | (n > m)).any() or n.sum() != m:  # in this order: a sum of huge counts could wrap around
+            raise ValueError(f"counts must not be negative and add up to the {m} observations; got {n}")
         if ((index < 0) | (index >= len(self))).any():
             raise ValueError(f"camera must lie in [0, {len(self)}); got {index.min()} to {index.max()}")
         pixels = validation.array("px", px, np.float64, (m, 2))

@@ -100,7 +100,7 @@ def triangulate(
     robust : bool
         Whether images that disagree with the others are left out.
     rejection : float
-        Probability in (0, 1) that a good image is taken for wrong, by which `robust` bounds the loss.
+        Probability in (0, 1) that noise alone puts an image beyond the bound of `robust`.
 
     Returns
     -------
@@ -234,7 +234,8 @@ def unproject(cameras: Sequence[Camera], px: ArrayLike) -> Rays:
     """
     rows, _ = _packed(cameras)
     rays, residual_px = _look(rows, validation.array("px", px, np.float64, (None, len(rows), 2)))
-    return Rays(rays / np.linalg.norm(rays, axis=2, keepdims=True), residual_px)
+    length = np.hypot(np.hypot(rays[..., 0], rays[..., 1]), rays[..., 2])  # unlike a sum of squares, never overflows
+    return Rays(rays / length[..., None], residual_px)
 
 
 def _look(rows: NDArray[np.float64], pixels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -166,7 +166,7 @@ def look(c: Array, px: float, py: float, sight: Array) -> bool:
     if c[KIND] == FISHEYE:
         return look_fisheye(c, xd, yd, sight)
     x, y, jxx, jxy, jyx, jyy = xd, yd, 1.0, 0.0, 0.0, 1.0
-    found = (xd - xd <= 0.0) & (yd - yd <= 0.0)
+    found: bool = (xd - xd <= 0.0) & (yd - yd <= 0.0)
     if c[KIND] == TILTED:
         xf, yf, _, _, _, _ = homography(c, UNTILT, xd, yd)
         seen, x, y, axx, axy, ayx, ayy = invert(c, xf, yf)

@@ -187,7 +187,9 @@ def largest_cost(dof: float) -> float:
     return dof * c * c * c
 
 
-def conclude(views: Array, n: int, fit: Fit, xyz_m: Array, covariance_m2: Array, figures: Array, inliers: Array) -> int:
+def conclude(
+    views: Array, n: int, fit: Fit, xyz_m: Array, covariance_m2: Array, figures: Array, inliers: NDArray[np.uint8]
+) -> int:
     """Write what is to be told of a fit to `n` views; return its status."""
     status, x, y, z, f, cost, square = fit
     for i in range(n):
