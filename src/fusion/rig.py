@@ -90,7 +90,7 @@ class CameraRig(Sequence[Camera]):
         return triangulation.unproject(self.cameras, px)
 
     def triangulate(
-        self, px: ArrayLike, sigma_px: ArrayLike = 1.0, *, robust: bool = False, rejection: float = 1e-3
+        self, px: ArrayLike, sigma_px: ArrayLike = 1.0, *, robust: bool = False, rejection: float = 1e-6
     ) -> Triangulation:
         """Triangulate N points from their images (N, V, 2); see `fusion.triangulate`."""
         return triangulation.triangulate(self.cameras, px, sigma_px, robust=robust, rejection=rejection)
@@ -103,7 +103,7 @@ class CameraRig(Sequence[Camera]):
         sigma_px: ArrayLike = 1.0,
         *,
         robust: bool = False,
-        rejection: float = 1e-3,
+        rejection: float = 1e-6,
     ) -> Triangulation:
         """Triangulate N points from a list of M observations, point after point.
 
@@ -120,7 +120,7 @@ class CameraRig(Sequence[Camera]):
         robust : bool
             Whether images that disagree with the others are left out.
         rejection : float
-            Probability in (0, 1) that a good image is taken for wrong.
+            As of `fusion.triangulate`.
 
         Returns
         -------
