@@ -1,5 +1,7 @@
 """Rigs: every lens against OpenCV, outliers against the oracle, ragged input, instruction sets, backends."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from crosscheck import agree
-from fusion import Camera, CameraRig, Status, Triangulation, triangulate, undistort
+from fusion import Camera, CameraRig, Status, Store, Triangulation, triangulate, undistort
 from rigs import FISHEYE, LENS, ceiling, mixed, people, with_outliers
 
 LEVELS = ("sse2", "avx2", "avx512")
@@ -325,6 +327,26 @@ class TestLevels:
         monkeypatch.setenv("FUSION_SIMD", "avx9")
         with pytest.raises(ValueError, match="FUSION_SIMD must be sse2, avx2 or avx512; got 'avx9'"):
             ceiling(2).triangulate(np.zeros((1, 2, 2)))
+
+
+class TestThreads:
+    def test_calls_at_once_give_the_same_bytes(self, rng: np.random.Generator) -> None:
+        """The kernels keep nothing between calls and release the interpreter's lock."""
+        rig = mixed()
+        exact = rig.project(people(rng, 2000))
+        px, _ = with_outliers(rng, exact + rng.normal(size=exact.shape), 0.1)
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(lambda _: rig.triangulate(px, robust=True).xyz_m.tobytes(), range(12)))
+        assert len(set(results)) == 1
+
+
+class TestDocument:
+    def test_a_fisheye_comes_back_from_a_store(self) -> None:
+        rig = mixed()
+        document = json.loads(json.dumps(Store((), (), (), rig.cameras).to_dict()))
+        assert ["model" in camera for camera in document["cameras"]] == [False] * 6 + [True] * 2
+        back = Store.from_dict(document).cameras
+        np.testing.assert_array_equal(CameraRig(back).project([[0.1, 0.2, 0.3]]), rig.project([[0.1, 0.2, 0.3]]))
 
 
 class TestBackends:

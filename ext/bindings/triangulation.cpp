@@ -84,7 +84,7 @@ void triangulate(const Doubles& blocks, const Doubles& px, const Doubles& sigma_
     expect("status", status, {n});
     expect("inliers", inliers, {n, v});
     const Level chosen = level();
-    std::vector<Line> scratch(static_cast<std::size_t>(fusion::scratch_doubles(v)) * sizeof(double) / sizeof(Line));
+    std::vector<Line> scratch(fusion::scratch_bytes(v) / sizeof(Line) + 1);
     const fusion::Batch batch{cameras.data(),
                               v,
                               n,
@@ -93,7 +93,7 @@ void triangulate(const Doubles& blocks, const Doubles& px, const Doubles& sigma_
                               one_sigma ? 0 : v,
                               one_sigma ? 0 : 1,
                               gate,
-                              scratch.empty() ? nullptr : scratch.front().doubles,
+                              scratch.front().doubles,
                               xyz_m.mutable_data(),
                               covariance_m2.mutable_data(),
                               figures.mutable_data(),

@@ -76,27 +76,29 @@ FUSION_INLINE Mask<V> look(const Camera& c, const Vec2<V>& px, Sight<V>& sight) 
     return sight_pinhole<V>(c, {x, y}, sight);
 }
 
+template <class V>
+FUSION_INLINE Vec2<V> to_pixel(const Camera& c, const Vec2<V>& d, const Mask<V>& seen) {
+    const V nan = splat<V>(std::numeric_limits<double>::quiet_NaN());
+    return {select<V>(seen, c.fx * d.x + c.skew * d.y + c.cx, nan), select<V>(seen, c.fy * d.y + c.cy, nan)};
+}
+
 // Pixel of a ray in the camera's frame; NaN where it has no image: behind the camera, or beyond the fold of the lens.
 template <class V>
 FUSION_INLINE Vec2<V> image(const Camera& c, const Vec3<V>& ray) {
-    const V zero = splat<V>(0.0), nan = splat<V>(std::numeric_limits<double>::quiet_NaN());
-    Vec2<V> d;
-    Mask<V> seen;
+    const V zero = splat<V>(0.0), limit = splat<V>(c.lens.limit);
     if (c.lens.kind == kFisheye) {
         const V across = root<V>(ray.x * ray.x + ray.y * ray.y);
         const V angle = ray_angle(across, ray.z);
         V unused;
         const V ratio = select<V>(less(zero, across), bend(c.lens, angle, unused) / across, zero);
-        seen = at_most(angle, splat<V>(c.lens.limit));
-        d = {ray.x * ratio, ray.y * ratio};
-    } else {
-        const Vec2<V> p{ray.x / ray.z, ray.y / ray.z};
-        seen = both(less(zero, ray.z), at_most<V>(p.x * p.x + p.y * p.y, splat<V>(c.lens.limit)));
-        Jacobian<V> unused;
-        d = c.lens.kind == kNoLens ? p : distort(c.lens, p, unused);
-        if (c.lens.kind == kTilted) d = homography(c.lens.tilt, d, unused);
+        return to_pixel<V>(c, {ray.x * ratio, ray.y * ratio}, at_most(angle, limit));
     }
-    return {select<V>(seen, c.fx * d.x + c.skew * d.y + c.cx, nan), select<V>(seen, c.fy * d.y + c.cy, nan)};
+    const Vec2<V> p{ray.x / ray.z, ray.y / ray.z};
+    const Mask<V> seen = both(less(zero, ray.z), at_most<V>(p.x * p.x + p.y * p.y, limit));
+    if (c.lens.kind == kNoLens) return to_pixel(c, p, seen);
+    Jacobian<V> unused;
+    const Vec2<V> d = distort(c.lens, p, unused);
+    return to_pixel(c, c.lens.kind == kTilted ? homography(c.lens.tilt, d, unused) : d, seen);
 }
 
 template <class V>

@@ -142,9 +142,13 @@ FUSION_INLINE void unpack_mask(const Mask<V>& m, double* lanes) {
 }
 template <class V>
 FUSION_INLINE V pack(const double* lanes) {
-    V a;
-    std::memcpy(&a, lanes, sizeof a);
-    return a;
+    if constexpr (kLanes<V> == 1) {
+        return *lanes;
+    } else {
+        V a;
+        for (int i = 0; i < kLanes<V>; ++i) a[i] = lanes[i];  // in registers; a wide load would wait for narrow stores
+        return a;
+    }
 }
 
 template <class V>

@@ -2,7 +2,7 @@
 // lanes and back, compiled once for each instruction set.
 //
 // No result depends on how points share lanes. Points that need the search for a consensus wait until a vector of them
-// is full. The caller owns all storage; `scratch_doubles` tells how much scratch a batch needs.
+// is full. The caller owns all storage; `scratch_bytes` tells how much scratch a batch needs.
 #pragma once
 
 #include "consensus.hpp"
@@ -37,8 +37,8 @@ typedef double Baseline;
 typedef double Widest;
 #endif
 
-inline std::int64_t scratch_doubles(std::int64_t views) {
-    return 2 * views * static_cast<std::int64_t>(sizeof(View<Widest>) / sizeof(double));
+inline std::size_t scratch_bytes(std::int64_t views) {
+    return 2 * static_cast<std::size_t>(views) * sizeof(View<Widest>);
 }
 
 // Fills the lanes with the images of the points `index[count]`; returns how many cameras see any of them.
@@ -138,7 +138,7 @@ FUSION_INLINE void solve_consensus(const Batch& b, const std::int64_t* index, in
 
 template <class V>
 FUSION_INLINE void triangulate_lanes(const Batch& b) {
-    std::int64_t waiting[2 * kLanes<V>];
+    std::int64_t waiting[2 * kLanes<V>] = {};
     int queue = 0;
     for (std::int64_t start = 0; start < b.points; start += kLanes<V>) {
         std::int64_t index[kLanes<V>];

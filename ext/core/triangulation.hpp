@@ -163,7 +163,7 @@ FUSION_INLINE void refine(const View<V>* views, int n, const V& seen, const Mask
         const Mask<V> singular = without(taken, definite);
         const Mask<V> done = both(both(taken, definite), at_most<V>(dot(next, g), tolerance));
         fit.singular = either(fit.singular, singular);
-        fit.x = select<V>(done, x + next, select<V>(taken, x, fit.x));
+        fit.x = select<V>(taken, select<V>(done, x + next, x), fit.x);
         fit.factor = select<V>(taken, f, fit.factor);
         fit.cost = select<V>(taken, cost, fit.cost);
         fit.square = select<V>(taken, square, fit.square);
