@@ -396,6 +396,15 @@ class TestDamage:
         with pytest.raises(RecordingError, match=name):
             read_rig(tmp_path / name)
 
+    def test_aliases(self, tmp_path: Path) -> None:
+        """PyYAML writes a list that occurs twice as an alias; aliases of aliases can fill any memory."""
+        shared = KALIBR.replace("[752, 480]", "&a [752, 480]", 1).replace("resolution: [752, 480]", "resolution: *a")
+        (tmp_path / "chain.yaml").write_text(shared)
+        assert read_rig(tmp_path / "chain.yaml")[2].size_px == (752, 480)
+        bomb = "a0: &a0 [1, 1]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
+        assert "is malformed" in damaged("kalibr", bomb + KALIBR.replace("[752, 480]", "*a11"), tmp_path / "chain.yaml")
+        assert "is malformed" in damaged("kalibr", KALIBR.replace("[752, 480]", "&a [*a]"), tmp_path / "chain.yaml")
+
     @pytest.mark.parametrize("name", FORMATS)
     def test_a_missing_file(self, name: str, tmp_path: Path) -> None:
         with pytest.raises(RecordingError, match="cannot be read"):

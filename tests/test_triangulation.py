@@ -265,7 +265,9 @@ class TestProperties:
     @given(st.lists(st.floats(width=64), min_size=8, max_size=8), st.floats(width=64))
     def test_any_numbers_give_a_status_and_no_crash(self, numbers: list[float], sigma: float) -> None:
         result = triangulate(ceiling(4), np.reshape(numbers, (1, 4, 2)), np.full((1, 4), sigma))
-        assert np.isfinite(result.xyz_m).all() or result.status[0] & 7
+        finite = [np.isfinite(getattr(result, name)).all() for name in ("xyz_m", "covariance_m2", "parallax_rad")]
+        assert all(finite) or result.status[0] & 7
+        assert np.isfinite(result.rms_px[0]) or result.status[0] & (7 | Status.LARGE_RESIDUAL)
 
 
 def awkward(rng: np.random.Generator, count: int) -> tuple[list[Camera], NDArray[np.float64], NDArray[np.float64]]:

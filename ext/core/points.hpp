@@ -12,8 +12,9 @@ namespace fusion {
 struct Batch {
     const Camera* cameras;
     std::int64_t views, points;
-    const double* px;        // [points][views][2]; not finite where missing
-    const double* sigma_px;  // at point * sigma_point + view * sigma_view; not positive or not finite: missing
+    const double* px;  // [points][views][2]; not finite where missing
+    const double*
+        sigma_px;  // at point * sigma_point + view * sigma_view; its square not positive or not finite: missing
     std::int64_t sigma_point, sigma_view;
     double gate;      // squared residual in standard deviations beyond which an image is wrong; infinite: none is
     double* scratch;  // aligned to kAlignment bytes
@@ -60,7 +61,9 @@ FUSION_INLINE int gather(const Batch& b, const std::int64_t* index, int count, V
         const Vec2<V> px{pack<V>(x), pack<V>(y)};
         const V sigma = pack<V>(s);
         View<V>& v = views[n];
-        v.live = both(both(finite(px.x), finite(px.y)), both(finite(sigma), less(zero, sigma)));
+        const V square = sigma * sigma;
+        const Mask<V> weighs = both(less(zero, sigma), both(less(zero, square), finite(square)));
+        v.live = both(both(finite(px.x), finite(px.y)), weighs);
         if (!any(v.live)) continue;
         v.camera = c;
         beyond = either(beyond, prepare(b.cameras[c], px, sigma, v));

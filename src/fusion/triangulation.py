@@ -95,8 +95,8 @@ def triangulate(
     px : (N, V, 2) float64
         Images of N points, pixels; NaN or infinite where a camera does not see the point.
     sigma_px : float or (N, V) float64
-        Standard deviation of each image in x and in y, pixels. An image whose entry is NaN, infinite or not positive
-        is left out.
+        Standard deviation of each image in x and in y, pixels. An image whose entry, or its square, is NaN, infinite or
+        not positive is left out.
     robust : bool
         Whether images that disagree with the others are left out.
     rejection : float

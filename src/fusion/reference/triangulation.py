@@ -229,8 +229,9 @@ def triangulate_point(
     views, n, beyond = scratch[0], 0, 0
     for i in range(len(cameras)):
         u, v, sigma = px[i, 0], px[i, 1], sigma_px[i if len(sigma_px) > 1 else 0]
+        square = sigma * sigma
         # Differences of infinities are NaN, so these are true of finite numbers only.
-        if (u - u <= 0.0) & (v - v <= 0.0) & (sigma - sigma <= 0.0) & (sigma > 0.0):
+        if (u - u <= 0.0) & (v - v <= 0.0) & (sigma > 0.0) & (square > 0.0) & (square - square <= 0.0):
             if prepare(cameras[i], u, v, sigma, views[n]):
                 views[n, NUMBER] = i
                 n += 1

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import re
 import tomllib
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from fusion.errors import RecordingError
 from fusion.extras import require
 
 T = TypeVar("T")
+
+LARGEST = 1_000_000
+"""Most values of a YAML document: a few aliases of aliases could stand for more than memory holds."""
 
 
 def load(path: Path) -> Any:
@@ -47,11 +51,27 @@ def _yaml(text: str) -> Any:
     yaml = require("yaml", extra="rig")
     body = re.sub(r"\A%YAML:1\.\d[^\n]*\n", "", text)  # OpenCV's directive is not YAML's
     try:
-        return yaml.load(body, Loader=_loader())
+        loader = _loader()(body)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > LARGEST:
+            raise ValueError(f"its aliases stand for more than {LARGEST} values")
+        return loader.construct_document(node)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
     except (TypeError, AttributeError) as error:  # a key that cannot be one; a tag on the wrong kind of node
         raise ValueError(f"not a plain document: {error}") from error
+
+
+def _size(node: Any, known: dict[int, float]) -> float:
+    """Return how many values a node stands for, aliases written out; infinity where it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf  # until it is known
+        children = node.value if isinstance(node.value, list) else []
+        flat = [child for entry in children for child in (entry if isinstance(entry, tuple) else (entry,))]
+        known[id(node)] = 1 + sum(_size(child, known) for child in flat)
+    return known[id(node)]
 
 
 @functools.cache
