@@ -79,7 +79,7 @@ void triangulate(const Doubles& blocks, const Doubles& px, const Doubles& sigma_
     if (!one_sigma) expect("sigma_px", sigma_px, {n, v});
     expect("xyz_m", xyz_m, {n, 3});
     expect("covariance_m2", covariance_m2, {n, 3, 3});
-    expect("figures", figures, {n, 2});
+    expect("figures", figures, {2, n});
     expect("views", views, {n});
     expect("status", status, {n});
     expect("inliers", inliers, {n, v});

@@ -18,7 +18,7 @@ struct Batch {
     std::int64_t sigma_point, sigma_view;
     double gate;      // squared residual in standard deviations beyond which an image is wrong; infinite: none is
     double* scratch;  // aligned to kAlignment bytes
-    // Results: [points][3], [points][3][3], [points][rms, squared chord], [points], [points], [points][views]
+    // Results: [points][3], [points][3][3], [rms, squared chord][points], [points], [points], [points][views]
     double* xyz_m;
     double* covariance_m2;
     double* figures;
@@ -91,8 +91,8 @@ FUSION_INLINE void scatter(const Batch& b, const std::int64_t* index, int count,
         const double full[9] = {rows[3][i], xy, xz, xy, rows[6][i], yz, xz, yz, rows[8][i]};
         for (int k = 0; k < 3; ++k) b.xyz_m[3 * p + k] = rows[k][i];
         std::memcpy(b.covariance_m2 + 9 * p, full, sizeof full);
-        b.figures[2 * p] = rows[9][i];
-        b.figures[2 * p + 1] = rows[10][i];
+        b.figures[p] = rows[9][i];
+        b.figures[b.points + p] = rows[10][i];
         b.used[p] = static_cast<std::int32_t>(rows[11][i]);
         b.status[p] = static_cast<std::uint8_t>(rows[12][i]);
         std::memset(b.inliers + p * b.views, 0, static_cast<std::size_t>(b.views));

@@ -124,16 +124,17 @@ def triangulate(
     else:
         sigmas = validation.array("sigma_px", sigma_px, np.float64, (n, v))
     gate = _gate(rejection) if validation.instance("robust", robust, bool) else np.inf
-    xyz, covariance, figures = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((n, 2))
+    xyz, covariance, figures = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((2, n))
     views, status, inliers = np.empty(n, np.int32), np.empty(n, np.uint8), np.empty((n, v), np.uint8)
     with np.errstate(all="ignore"):
         backends.kernels("triangulation").triangulate(
             rows, pixels, sigmas, gate, xyz, covariance, figures, views, status, inliers
         )
         xyz += origin
+    rms, chord = figures
     # The chord, not the cosine: it keeps small angles. Rounding may take it a bit above 2.
-    parallax = 2 * np.arcsin(np.minimum(np.sqrt(figures[:, 1]) / 2, 1))
-    return Triangulation(xyz, covariance, figures[:, 0].copy(), parallax, views, status, inliers.view(np.bool_))
+    parallax = 2 * np.arcsin(np.minimum(np.sqrt(chord, out=chord) / 2, 1))
+    return Triangulation(xyz, covariance, rms, parallax, views, status, inliers.view(np.bool_))
 
 
 def project(cameras: Sequence[Camera], xyz_m: ArrayLike) -> NDArray[np.float64]:

@@ -267,7 +267,7 @@ def triangulate(
     for i in range(len(px)):
         sigma = sigma_px[i if len(sigma_px) > 1 else 0]
         views[i], status[i] = triangulate_point(
-            cameras, px[i], sigma, gate, scratch, xyz_m[i], covariance_m2[i], figures[i], inliers[i]
+            cameras, px[i], sigma, gate, scratch, xyz_m[i], covariance_m2[i], figures[:, i], inliers[i]
         )
 
 
