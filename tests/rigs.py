@@ -11,7 +11,12 @@ FISHEYE = (0.05, -0.01, 0.003, -0.0005)
 
 
 def ceiling(
-    count: int, distortion: tuple[float, ...] = LENS[:5], model: str = "pinhole", skew: float = 0.0
+    count: int,
+    distortion: tuple[float, ...] = LENS[:5],
+    model: str = "pinhole",
+    *,
+    skew: float = 0.0,
+    shift_m: float = 0.0,
 ) -> CameraRig:
     """Cameras on a circle of 5 m radius, 3 m high, that look at the floor's centre."""
     cameras = []
@@ -24,7 +29,7 @@ def ceiling(
         rotation = np.array([right, np.cross(axis, right), axis])
         matrix = np.array([[900, skew, 960], [0, 905, 540], [0, 0, 1]])
         d = np.array(distortion)
-        cameras.append(Camera(f"c{i}", matrix, rotation, -rotation @ centre, d, (1920, 1080), model))
+        cameras.append(Camera(f"c{i}", matrix, rotation, -rotation @ (centre + shift_m), d, (1920, 1080), model))
     return CameraRig(cameras)
 
 

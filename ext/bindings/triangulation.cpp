@@ -147,5 +147,6 @@ PYBIND11_MODULE(triangulation, m, py::mod_gil_not_used()) {
           "Write the pixels of xyz_m (N, 3) in every camera into px (N, V, 2); NaN where it has no image.");
     m.def("undistort", &undistort, py::arg("cameras").noconvert(), py::arg("px").noconvert(),
           py::arg("rays").noconvert(), py::arg("residual_px").noconvert(),
-          "Write the rays of px (N, V, 2) into rays (N, V, 3), how far their images lie off into residual_px (N, V).");
+          "Write the unit rays of px (N, V, 2) into rays (N, V, 3), how far their images lie off into residual_px (N, "
+          "V).");
 }

@@ -40,6 +40,17 @@ FUSION_INLINE Vec3<V> select(const Mask<V>& m, const Vec3<V>& a, const Vec3<V>& 
 }
 
 template <class V>
+FUSION_INLINE V larger(const V& a, const V& b) {
+    return select<V>(less(a, b), b, a);
+}
+// The vector of length 1, by way of one whose largest element is 1, so that no square overflows.
+template <class V>
+FUSION_INLINE Vec3<V> unit(const Vec3<V>& a) {
+    const Vec3<V> b = a * (1.0 / larger(larger(larger<V>(a.x, -a.x), larger<V>(a.y, -a.y)), larger<V>(a.z, -a.z)));
+    return b * (1.0 / root(dot(b, b)));
+}
+
+template <class V>
 struct Sym3 {
     V xx, xy, xz, yy, yz, zz;
 };

@@ -212,8 +212,8 @@ struct ProjectJob {
     }
 };
 
-// Rays [points][views][3] in the cameras' frames of pixels, (x, y, 1) or, of a fisheye, unit vectors, and how far their
-// images lie from the pixels, [points][views]; NaN where the lens shows nothing.
+// Unit rays [points][views][3] in the cameras' frames of pixels, and how far their images lie from the pixels,
+// [points][views]; NaN where the lens shows nothing.
 struct UndistortJob {
     const Camera* cameras;
     std::int64_t views;
@@ -234,9 +234,10 @@ struct UndistortJob {
                 const Mask<V> found = look(cameras[c], pixel, s);
                 const Vec2<V> again = image(cameras[c], s.ray);
                 const V dx = again.x - pixel.x, dy = again.y - pixel.y;
-                store(select<V>(found, s.ray.x, nan), rays + 3 * at, 3 * views, left);
-                store(select<V>(found, s.ray.y, nan), rays + 3 * at + 1, 3 * views, left);
-                store(select<V>(found, s.ray.z, nan), rays + 3 * at + 2, 3 * views, left);
+                const Vec3<V> ray = unit(s.ray);
+                store(select<V>(found, ray.x, nan), rays + 3 * at, 3 * views, left);
+                store(select<V>(found, ray.y, nan), rays + 3 * at + 1, 3 * views, left);
+                store(select<V>(found, ray.z, nan), rays + 3 * at + 2, 3 * views, left);
                 store(select<V>(found, root<V>(dx * dx + dy * dy), nan), residual_px + at, views, left);
             }
         }

@@ -237,8 +237,7 @@ def unproject(cameras: Sequence[Camera], px: ArrayLike) -> Rays:
     """
     rows, _ = _packed(cameras)
     rays, residual_px = _look(rows, validation.array("px", px, np.float64, (None, len(rows), 2)))
-    length = np.hypot(np.hypot(rays[..., 0], rays[..., 1]), rays[..., 2])  # unlike a sum of squares, never overflows
-    return Rays(rays / length[..., None], residual_px)
+    return Rays(rays, residual_px)
 
 
 def _look(rows: NDArray[np.float64], pixels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -224,6 +224,14 @@ def image(c: Array, x: float, y: float, z: float) -> tuple[float, float]:
     return c[FX] * xd + c[SKEW] * yd + c[CX], c[FY] * yd + c[CY]
 
 
+def unit(x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Return the vector of length 1, by way of one whose largest element is 1, so that no square overflows."""
+    w = 1.0 / max(max(abs(x), abs(y)), abs(z))
+    x, y, z = x * w, y * w, z * w
+    r = 1.0 / np.sqrt(x * x + y * y + z * z)
+    return x * r, y * r, z * r
+
+
 def project(cameras: Array, xyz_m: Array, px: Array) -> None:
     """Write the pixels of ``xyz_m`` (N, 3) in every camera into ``px`` (N, V, 2); NaN where it has no image."""
     for i in range(len(xyz_m)):
@@ -237,16 +245,14 @@ def project(cameras: Array, xyz_m: Array, px: Array) -> None:
 
 
 def undistort(cameras: Array, px: Array, rays: Array, residual_px: Array) -> None:
-    """Write the rays of ``px`` (N, V, 2) into ``rays`` (N, V, 3), and into ``residual_px`` (N, V) how far their images
-    lie off; NaN where the lens shows nothing.
-    """  # noqa: D205
+    """Write the unit rays of ``px`` (N, V, 2), and how far their images lie off; NaN where the lens shows nothing."""
     sight = np.empty(9)
     for i in range(len(px)):
         for j in range(len(cameras)):
             if look(cameras[j], px[i, j, 0], px[i, j, 1], sight):
                 u, v = image(cameras[j], sight[0], sight[1], sight[2])
                 du, dv = u - px[i, j, 0], v - px[i, j, 1]
-                rays[i, j] = sight[:3]
+                rays[i, j] = unit(sight[0], sight[1], sight[2])
                 residual_px[i, j] = np.sqrt(du * du + dv * dv)
             else:
                 rays[i, j] = np.nan
@@ -264,6 +270,7 @@ COMPILED = (
     "look",
     "look_fisheye",
     "image",
+    "unit",
     "project",
     "undistort",
 )  # fmt: skip
