@@ -185,12 +185,38 @@ def test_ragged(benchmark: Any, images: str) -> None:
         error = np.linalg.norm(xyz - points, axis=1)[seen]
         return {"points": float(np.isfinite(error).sum()), "median error, m": float(np.nanmedian(error))}
 
-    jobs: dict[str, Callable[[], Points]] = {"native": lambda: rig.triangulate(px).xyz_m}
+    point, camera = np.nonzero(np.isfinite(px[..., 0]))
+    counts, observed = np.bincount(point, minlength=len(px)), px[point, camera]
+    jobs: dict[str, Callable[[], Points]] = {
+        "native": lambda: rig.triangulate(px).xyz_m,
+        "native, a list of observations": lambda: rig.triangulate_ragged(counts, camera, observed).xyz_m,
+    }
     jobs |= peers.calls(peers.installed(aniposelib=("aniposelib", peers.anipose)), rig, px)
     title = f"Triangulation: a point of 12 ragged cameras, {images}"
     rows = contenders.race(benchmark, title, jobs, quality, items=len(px), rounds=3)
+    assert rows["native"]["points"] == rows["native, a list of observations"]["points"]
     if images == "consistent":
         assert float(rows["native"]["points"]) == seen.sum()
+
+
+def test_levels(benchmark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One kernel, compiled for three instruction sets; a processor without one takes the next lower."""
+    rig = ceiling(8, LENS)
+    _, _, px = scene(rig, 20_000, 8)
+
+    def at(level: str) -> Points:
+        monkeypatch.setenv("FUSION_SIMD", level)
+        return rig.triangulate(px).xyz_m
+
+    jobs = {level: partial(at, level) for level in ("avx512", "avx2", "sse2")}
+    expected = jobs["avx512"]().tobytes()
+
+    def quality(xyz: Points) -> dict[str, float]:
+        return {"same bytes": float(xyz.tobytes() == expected)}
+
+    title = "Triangulation: a point in 8 views, lens, by instruction set"
+    rows = contenders.race(benchmark, title, jobs, quality, items=len(px), rounds=7)
+    assert all(row["same bytes"] == 1 for row in rows.values())
 
 
 @pytest.mark.parametrize("views", [2, 8])
