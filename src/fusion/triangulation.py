@@ -117,12 +117,12 @@ def triangulate(
         If a shape differs, a single `sigma_px` is not positive and finite, or `rejection` is no such probability.
     """
     rows, origin = _packed(cameras)
-    pixels = validation.array("px", px, np.float64, (None, len(rows), 2))
+    pixels = _doubles("px", px, (None, len(rows), 2))
     n, v = pixels.shape[:2]
     if np.ndim(sigma_px) == 0:
         sigmas = np.full((1, 1), validation.number("sigma_px", sigma_px, above=0))  # type: ignore[arg-type]
     else:
-        sigmas = validation.array("sigma_px", sigma_px, np.float64, (n, v))
+        sigmas = _doubles("sigma_px", sigma_px, (n, v))
     gate = _gate(rejection) if validation.instance("robust", robust, bool) else np.inf
     xyz, covariance, figures = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((2, n))
     views, status, inliers = np.empty(n, np.int32), np.empty(n, np.uint8), np.empty((n, v), np.uint8)
@@ -236,7 +236,7 @@ def unproject(cameras: Sequence[Camera], px: ArrayLike) -> Rays:
         If the shape differs.
     """
     rows, _ = _packed(cameras)
-    rays, residual_px = _look(rows, validation.array("px", px, np.float64, (None, len(rows), 2)))
+    rays, residual_px = _look(rows, _doubles("px", px, (None, len(rows), 2)))
     return Rays(rays, residual_px)
 
 
@@ -245,6 +245,15 @@ def _look(rows: NDArray[np.float64], pixels: NDArray[np.float64]) -> tuple[NDArr
     with np.errstate(all="ignore"):
         backends.kernels("triangulation").undistort(rows, pixels, rays, residual_px)
     return rays, residual_px
+
+
+def _doubles(name: str, value: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
+    """Return what `validation.array` does, without a copy of what needs none: nothing here outlives the call."""
+    if type(value) is np.ndarray and value.dtype == np.float64 and value.flags.c_contiguous:
+        known = zip(shape, value.shape, strict=False)
+        if value.ndim == len(shape) and all(want in (None, came) for want, came in known):
+            return value
+    return validation.array(name, value, np.float64, shape)
 
 
 def _packed(cameras: Sequence[Camera]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
