@@ -95,7 +95,7 @@ FUSION_INLINE void scatter(const Batch& b, const std::int64_t* index, int count,
         b.figures[b.points + p] = rows[10][i];
         b.used[p] = static_cast<std::int32_t>(rows[11][i]);
         b.status[p] = static_cast<std::uint8_t>(rows[12][i]);
-        std::memset(b.inliers + p * b.views, 0, static_cast<std::size_t>(b.views));
+        if (n < b.views) std::memset(b.inliers + p * b.views, 0, static_cast<std::size_t>(b.views));
     }
     for (int k = 0; k < n; ++k) {
         unpack_mask<V>(views[k].live, live);

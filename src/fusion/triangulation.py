@@ -131,9 +131,12 @@ def triangulate(
             rows, pixels, sigmas, gate, xyz, covariance, figures, views, status, inliers
         )
         xyz += origin
-    rms, chord = figures
-    # The chord, not the cosine: it keeps small angles. Rounding may take it a bit above 2.
-    parallax = 2 * np.arcsin(np.minimum(np.sqrt(chord, out=chord) / 2, 1))
+    rms, parallax = figures
+    # From the squared chord, not the cosine: it keeps small angles. Rounding may take half the chord a bit above 1.
+    np.sqrt(parallax, out=parallax)
+    parallax *= 0.5
+    np.arcsin(np.minimum(parallax, 1, out=parallax), out=parallax)
+    parallax *= 2
     return Triangulation(xyz, covariance, rms, parallax, views, status, inliers.view(np.bool_))
 
 
