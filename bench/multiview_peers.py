@@ -1,6 +1,7 @@
 """Other packages that triangulate, each as a call from cameras and pixels (N, V, 2) to points (N, 3).
 
 They take pinholes; where cameras have lenses, those with an undistortion of their own use it. All cameras have one K.
+Aniposelib's jax takes every core that is free, all others one.
 """
 
 import importlib.util

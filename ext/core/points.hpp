@@ -12,10 +12,9 @@ namespace fusion {
 struct Batch {
     const Camera* cameras;
     std::int64_t views, points;
-    const double* px;  // [points][views][2]; not finite where missing
-    const double*
-        sigma_px;  // at point * sigma_point + view * sigma_view; its square not positive or not finite: missing
-    std::int64_t sigma_point, sigma_view;
+    const double* px;                      // [points][views][2]; not finite where missing
+    const double* sigma_px;                // missing where the square is not positive and finite
+    std::int64_t sigma_point, sigma_view;  // its strides: 0, 0 where one stands for all
     double gate;      // squared residual in standard deviations beyond which an image is wrong; infinite: none is
     double* scratch;  // aligned to kAlignment bytes
     // Results: [points][3], [points][3][3], [rms, squared chord][points], [points], [points], [points][views]
@@ -31,10 +30,8 @@ constexpr int kMaxLanes = 8;
 constexpr std::size_t kAlignment = kMaxLanes * sizeof(double);
 
 #if FUSION_VECTORS
-typedef Double2 Baseline;
 typedef Double8 Widest;
 #else
-typedef double Baseline;
 typedef double Widest;
 #endif
 
