@@ -178,6 +178,19 @@ class TestDamage:
         with pytest.raises(RecordingError, match=name):
             read_rig(tmp_path / name)
 
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("a.yaml", KALIBR.replace("cam1:", "cam0:")),
+            ("a.json", '{"Ks": 1, "Ks": 2}'),
+            ("a.toml", "[cam_0]\n[cam_0]"),
+        ],
+    )
+    def test_a_key_that_comes_twice(self, name: str, text: str, tmp_path: Path) -> None:
+        (tmp_path / name).write_text(text)
+        with pytest.raises(RecordingError, match="is malformed: (keys must be unique|Cannot declare)"):
+            read_rig(tmp_path / name)
+
     def test_aliases(self, tmp_path: Path) -> None:
         """PyYAML writes a list that occurs twice as an alias; aliases of aliases can fill any memory."""
         shared = KALIBR.replace("[752, 480]", "&a [752, 480]", 1).replace("resolution: [752, 480]", "resolution: *a")

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion import validation
 from fusion.camera import Camera
 from fusion.errors import RecordingError
 from fusion.extras import require
@@ -34,7 +35,7 @@ def load(path: Path) -> Any:
         ".yaml": _yaml,
         ".yml": _yaml,
         ".toml": tomllib.loads,
-        ".json": json.loads,
+        ".json": _json,
     }
     if path.suffix not in loaders:
         raise RecordingError(path, f"must be a folder or end in {', '.join(loaders)}; got {path.suffix or 'no suffix'}")
@@ -45,6 +46,15 @@ def load(path: Path) -> Any:
     except (ValueError, RecursionError, OverflowError) as error:  # the decoders' errors are ValueErrors
         line = getattr(error, "lineno", None)
         raise RecordingError(path, f"is malformed: {' '.join(str(error).split())}", line=line) from error
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    validation.unique("keys", (key for key, _ in pairs))
+    return dict(pairs)
 
 
 def _yaml(text: str) -> Any:
@@ -76,11 +86,13 @@ def _size(node: Any, known: dict[int, float]) -> float:
 
 @functools.cache
 def _loader() -> Any:
-    """Return PyYAML's safe loader that also knows OpenCV's matrices."""
+    """Return PyYAML's safe loader that also knows OpenCV's matrices, and refuses a key that comes twice."""
     yaml = require("yaml", extra="rig")
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc,name-defined]
-        pass
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            validation.unique("keys", (key.value for key, _ in node.value if isinstance(key.value, str)))
+            return super().construct_mapping(node, deep)
 
     for tag in ("opencv-matrix", "opencv-nd-matrix"):
         Loader.add_constructor(f"tag:yaml.org,2002:{tag}", Loader.construct_yaml_map)
