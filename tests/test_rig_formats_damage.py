@@ -188,7 +188,7 @@ class TestDamage:
     )
     def test_a_key_that_comes_twice(self, name: str, text: str, tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
-        with pytest.raises(RecordingError, match="is malformed: (keys must be unique|Cannot declare)"):
+        with pytest.raises(RecordingError, match=r"is malformed: (keys must be unique|Cannot declare)"):
             read_rig(tmp_path / name)
 
     def test_aliases(self, tmp_path: Path) -> None:
