@@ -37,6 +37,29 @@ def test_triangulation() -> None:
         assert result.status.tolist() == [fusion.Status.OK]
 
 
+def test_rig() -> None:
+    """Four cameras in a row, two of them fisheyes: the image that is 100 px wrong is left out, with the same bits."""
+    matrix = np.array([[900.0, 0.0, 640.0], [0.0, 900.0, 360.0], [0.0, 0.0, 1.0]])
+    rig = fusion.CameraRig(
+        [
+            fusion.Camera(str(x), matrix, np.eye(3), np.array([-x, 0.0, 0.0]), np.full(4, 0.01), (1280, 720), model)
+            for x, model in ((-1.0, "pinhole"), (-0.3, "fisheye"), (0.3, "fisheye"), (1.0, "pinhole"))
+        ]
+    )
+    point = np.array([[0.2, -0.3, 4.0]] * 9)
+    px = rig.project(point)
+    px[4, 1, 0] += 100.0
+    told = []
+    for name in BACKENDS:
+        with fusion.use_backend(name):
+            result = rig.triangulate(px, robust=True)
+        np.testing.assert_allclose(result.xyz_m, point, atol=1e-12)
+        assert result.inliers.sum() == 35
+        assert not result.inliers[4, 1]
+        told.append(result.xyz_m.tobytes() + result.covariance_m2.tobytes())
+    assert told[0] == told[1]
+
+
 def test_association() -> None:
     """One of two shoppers has a hand in the shelf while 500 g leave it: he takes the product that weighs so."""
     boxes = [fusion.Box(np.array([x, 0.0, 1.0]), np.full(3, 0.2)) for x in (0.0, 0.2)]

@@ -10,9 +10,10 @@ import numpy as np
 from numpy import float32, frombuffer, int32
 
 
-cdef extern from "simd_level.hpp" namespace "fusion::simd" nogil:
-    ctypedef int Level
-    Level chosen()
+cdef extern from "level.hpp" namespace "fusion" nogil:
+    cdef cppclass Level:
+        pass
+    Level level() except +ValueError
 
 
 cdef extern from "segmentation.hpp" namespace "fusion::segmentation" nogil:
@@ -68,7 +69,7 @@ cdef class Stream:
         c.plateau, c.join, c.coincide, c.quick, c.calm, c.merge_ns, c.gap_ns = config[8:15]
         c.threshold, c.leak, c.drift, c.half_item_g, c.floor_g, c.drift_g = config[15:]
         cdef int64_t plates = groups.shape[0], room = report_room(plates)
-        self._level = chosen()
+        self._level = level()
         self._storage = np.zeros(storage_size(plates, c[0]), np.uint8)
         self._state = bind(&self._storage[0], plates, c[0])
         self._events = np.zeros(room * sizeof(Event), np.uint8)

@@ -221,7 +221,7 @@ inline void take_tare(const State& s, const Config& c, Out& out) {
 }
 
 /// The ticks since the last block are one: watch, wake, settle, report.
-inline void end_block(const State& s, const Config& c, Out& out, simd::Level level) {
+inline void end_block(const State& s, const Config& c, Out& out, Level level) {
     const Ladder ladder = summarise(s, c, level);
     if (ladder.incomplete)
         for (std::int64_t p = 0; p < s.plates; ++p) s.l(MISSING, p) += c.block - std::int64_t(s.f(COUNT, p));
@@ -238,7 +238,7 @@ inline void end_block(const State& s, const Config& c, Out& out, simd::Level lev
 }
 
 /// Fill up the block that has begun with missing samples.
-inline void pad_block(const State& s, const Config& c, Out& out, simd::Level level) {
+inline void pad_block(const State& s, const Config& c, Out& out, Level level) {
     while ((s.head[TICK] + 1) % c.block != 0) {
         const std::int64_t tick = ++s.head[TICK];
         s.times[s.row(tick)] = s.head[LAST_NS];
@@ -249,7 +249,7 @@ inline void pad_block(const State& s, const Config& c, Out& out, simd::Level lev
 
 /// Take rows of (n, plates) grams from `row` on until a block reports something; the row after it.
 inline std::int64_t advance(const State& s, const Config& c, Out& out, const std::int64_t* sample_ns,
-                            const float* grams, std::int64_t row, std::int64_t n, simd::Level level) {
+                            const float* grams, std::int64_t row, std::int64_t n, Level level) {
     std::int64_t* const head = s.head;
     out.events_count = out.members_count = 0;
     while (row < n && out.events_count == 0) {
@@ -284,7 +284,7 @@ inline bool ordered(const State& s, const std::int64_t* sample_ns, std::int64_t 
 }
 
 /// End of the stream: settle every moving plate on what is known and finish every event.
-inline void flush(const State& s, const Config& c, Out& out, simd::Level level) {
+inline void flush(const State& s, const Config& c, Out& out, Level level) {
     out.events_count = out.members_count = 0;
     pad_block(s, c, out, level);
     for (std::int64_t p = 0; p < s.plates; ++p) {

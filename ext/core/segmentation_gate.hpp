@@ -8,8 +8,8 @@
 // blocks weighted by their variances; learned two blocks late, so that the beginning of a step does not leak in.
 // Cost: one pass over eight rows a tick, three over some twenty rows a block; the same bits at every level.
 #pragma once
+#include "levels.hpp"
 #include "segmentation_state.hpp"
-#include "simd.hpp"
 
 namespace fusion::segmentation {
 
@@ -200,64 +200,61 @@ FUSION_INLINE void judge_body(const State& s, const Config& c) {
     }
 }
 
-#if FUSION_LEVELS
-FUSION_AVX2 inline bool fill_avx2(const State& s, const float* g, std::int64_t n) {
-    return fill_body(s, g, n);
-}
-FUSION_AVX512 inline bool fill_avx512(const State& s, const float* g, std::int64_t n) {
-    return fill_body(s, g, n);
-}
-FUSION_AVX2 inline Ladder summarise_avx2(const State& s, const Config& c) {
-    return summarise_body(s, c);
-}
-FUSION_AVX512 inline Ladder summarise_avx512(const State& s, const Config& c) {
-    return summarise_body(s, c);
-}
-FUSION_AVX2 inline bool watch_avx2(const State& s, const Config& c) {
-    return watch_body(s, c);
-}
-FUSION_AVX512 inline bool watch_avx512(const State& s, const Config& c) {
-    return watch_body(s, c);
-}
-FUSION_AVX2 inline void judge_avx2(const State& s, const Config& c) {
-    judge_body(s, c);
-}
-FUSION_AVX512 inline void judge_avx512(const State& s, const Config& c) {
-    judge_body(s, c);
-}
-#endif
-inline bool fill(const State& s, const float* g, std::int64_t n, simd::Level level) {
-#if FUSION_LEVELS
-    if (level == simd::AVX512) return fill_avx512(s, g, n);
-    if (level == simd::AVX2) return fill_avx2(s, g, n);
-#endif
-    (void)level;
-    return fill_body(s, g, n);
-}
-inline Ladder summarise(const State& s, const Config& c, simd::Level level) {
-#if FUSION_LEVELS
-    if (level == simd::AVX512) return summarise_avx512(s, c);
-    if (level == simd::AVX2) return summarise_avx2(s, c);
-#endif
-    (void)level;
-    return summarise_body(s, c);
-}
-inline bool watch(const State& s, const Config& c, simd::Level level) {
-#if FUSION_LEVELS
-    if (level == simd::AVX512) return watch_avx512(s, c);
-    if (level == simd::AVX2) return watch_avx2(s, c);
-#endif
-    (void)level;
-    return watch_body(s, c);
-}
+// The passes as jobs that levels.hpp compiles for each instruction set; the compiler chooses the vectors.
+struct Fill {
+    const State& s;
+    const float* grams;
+    std::int64_t n;
+    bool& faulty;
+    template <class>
+    FUSION_INLINE void run() const {
+        faulty = fill_body(s, grams, n);
+    }
+};
+struct Summarise {
+    const State& s;
+    const Config& c;
+    Ladder& ladder;
+    template <class>
+    FUSION_INLINE void run() const {
+        ladder = summarise_body(s, c);
+    }
+};
+struct Watch {
+    const State& s;
+    const Config& c;
+    bool& woken;
+    template <class>
+    FUSION_INLINE void run() const {
+        woken = watch_body(s, c);
+    }
+};
+struct Judge {
+    const State& s;
+    const Config& c;
+    template <class>
+    FUSION_INLINE void run() const {
+        judge_body(s, c);
+    }
+};
 
-inline void judge(const State& s, const Config& c, simd::Level level) {
-#if FUSION_LEVELS
-    if (level == simd::AVX512) return judge_avx512(s, c);
-    if (level == simd::AVX2) return judge_avx2(s, c);
-#endif
-    (void)level;
-    judge_body(s, c);
+inline bool fill(const State& s, const float* grams, std::int64_t n, Level level) {
+    bool faulty = false;
+    run(Fill{s, grams, n, faulty}, level);
+    return faulty;
+}
+inline Ladder summarise(const State& s, const Config& c, Level level) {
+    Ladder ladder{};
+    run(Summarise{s, c, ladder}, level);
+    return ladder;
+}
+inline bool watch(const State& s, const Config& c, Level level) {
+    bool woken = false;
+    run(Watch{s, c, woken}, level);
+    return woken;
+}
+inline void judge(const State& s, const Config& c, Level level) {
+    run(Judge{s, c}, level);
 }
 
 /// The fixture's factor: the power of two below which half of the watched plates are; it fades by 0.7 a block.

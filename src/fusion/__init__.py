@@ -4,13 +4,15 @@ from fusion.assignment import assign, assign_sparse, assignment_marginals, k_bes
 from fusion.association import AssociationSettings, Associator, Candidate
 from fusion.backends import backend, use_backend
 from fusion.changepoints import Segmentation, segment
+from fusion.camera import Camera
 from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
 from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
 from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine
+from fusion.rig import CameraRig
 from fusion.segmentation import SegmentationSettings, Segmenter, WeightEvent
-from fusion.store import Box, Camera, Facing, Fixture, Plate, Product, Shelf, Store
-from fusion.triangulation import Status, Triangulation, project, triangulate, undistort
+from fusion.store import Box, Facing, Fixture, Plate, Product, Shelf, Store
+from fusion.triangulation import Rays, Status, Triangulation, project, triangulate, undistort, unproject
 
 __version__ = "0.1.0"
 
@@ -19,6 +21,7 @@ __all__ = [
     "Associator",
     "Box",
     "Camera",
+    "CameraRig",
     "Candidate",
     "Engine",
     "EngineSettings",
@@ -32,6 +35,7 @@ __all__ = [
     "Outcome",
     "Plate",
     "Product",
+    "Rays",
     "Receipt",
     "ReceiptLine",
     "RecordingError",
@@ -55,5 +59,6 @@ __all__ = [
     "segment",
     "triangulate",
     "undistort",
+    "unproject",
     "use_backend",
 ]
