@@ -176,9 +176,13 @@ inline bool beside_open(const State& s, const Config& c, std::int64_t key) {
 /// Find the events that cannot be final yet.
 inline void mark_open(const State& s, const Config& c) {
     const std::int64_t now = s.time(s.head[TICK]);
-    for (std::int64_t e = 0; e < s.head[EVENTS]; ++e)
-        s.el(E_OPEN, e) = now - s.el(E_SETTLED_NS, e) < c.merge_ns || blocked(s, c, s.el(E_KEY, e));
-    for (bool more = true; more;) {
+    bool due = false;
+    for (std::int64_t e = 0; e < s.head[EVENTS]; ++e) {
+        const bool waits = now - s.el(E_SETTLED_NS, e) < c.merge_ns;
+        s.el(E_OPEN, e) = waits || blocked(s, c, s.el(E_KEY, e));
+        due |= s.el(E_OPEN, e) == 0;
+    }
+    for (bool more = due; more;) {
         more = false;
         for (std::int64_t e = 0; e < s.head[EVENTS]; ++e)
             if (!s.el(E_OPEN, e) && beside_open(s, c, s.el(E_KEY, e))) s.el(E_OPEN, e) = more = true;

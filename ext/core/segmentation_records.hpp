@@ -184,24 +184,27 @@ inline void keep(const State& s, const Config& c, std::int64_t p, std::int64_t r
 
 /// Whether record r is part of a load that a resting hand may weigh.
 inline bool light(const State& s, std::int64_t r) {
+    if (delta(s, r) <= 0) return false;
     float total = 0;
     for (std::int64_t q = 0; q < s.head[RECORDS]; ++q)
         if (s.rl(R_EVENT, q) == s.rl(R_EVENT, r) && (q == r || share(s, s.rl(R_PLATE, q), s.rl(R_PLATE, r))))
             total += delta(s, q);
-    return delta(s, r) > 0 && total < HAND_G;
+    return total < HAND_G;
 }
 
 /// Whether a load that came may still be a hand: its plate moves again, or does not keep its level, or what leans on it
 /// is doubtful. No hand pulls, so what went is gone.
 inline bool doubtful(const State& s, const Config& c, std::int64_t r) {
-    const std::int64_t p = s.rl(R_PLATE, r), tick = s.head[TICK], last = last_record(s, p);
+    const std::int64_t p = s.rl(R_PLATE, r), tick = s.head[TICK];
+    if (s.rl(R_SETTLED, r) == -1 || !light(s, r)) return false;
+    const std::int64_t last = last_record(s, p);
     if (s.rl(R_SETTLED, r) == LEANS_ON_NEXT ? last < 0 : last != r) return false;
-    if (!light(s, r)) return false;
     if (s.i(STATE, p) != STABLE) return true;
     const std::int64_t since = tick - s.rl(R_SETTLED, last);
     if (s.rl(R_UNEASY, r) && since < 2 * c.steady * c.block) return true;
     const std::int64_t half = (since < c.steady * c.block ? since / c.block + c.settle : c.steady) / 2;
     if (since > c.hold * c.block || s.i(EMPTY, p) > 0) return false;
+    if (tick / c.block % LOOK != 0) return true;  // a look costs, and three blocks more tell little
     const float r0 = noise_now(s, c, p);
     const Calm now = calm(s, c, p, half, tick, QUIET * r0);
     if (now.count == 0) return true;

@@ -65,6 +65,7 @@ constexpr float START_NOISE = 1.0f;   // g^2, until more is known: a quiet plate
 constexpr float LEAST_NOISE = 1e-6f;  // g^2
 constexpr float FAR = 1e9f;           // g; beyond every reading
 constexpr std::int64_t CROWD = 8;     // watched plates from which their median is the fixture's
+constexpr std::int64_t LOOK = 3;      // blocks from one look at a doubtful load to the next
 constexpr std::int64_t REACH = 2;     // plates over which cross-talk goes
 constexpr std::int64_t LEANS_ON_NEXT = -2;  // in R_SETTLED: the level that followed was left for a higher one
 constexpr std::int64_t NEVER = std::numeric_limits<std::int64_t>::max();
