@@ -27,31 +27,55 @@ FUSION_INLINE float most_of(float a, float b) {
     return a > b ? a : b;
 }
 
-/// Take n rows of grams into the block; whether a reading is beyond its limit.
-FUSION_INLINE bool fill_body(const State& s, const float* grams, std::int64_t n) {
-    float *const limit = &s.f(LIMIT, 0), *const level = &s.f(LEVEL, 0), *const sums = &s.f(SUM, 0);
-    float *const squares = &s.f(SQUARES, 0), *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0);
-    float* const counts = &s.f(COUNT, 0);
+/// Take K rows of grams, from `grams` and tick `first` on, into the block; whether a reading is beyond its limit.
+template <int K>
+FUSION_INLINE bool fill_rows(const State& s, const float* grams, std::int64_t first) {
+    const float *const limits = &s.f(LIMIT, 0), *const levels = &s.f(LEVEL, 0);
+    float *const sums = &s.f(SUM, 0), *const squares = &s.f(SQUARES, 0), *const counts = &s.f(COUNT, 0);
+    float *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0);
+    float* rows[K];
+    for (int k = 0; k < K; ++k) {
+        rows[k] = s.samples + s.row(first + k) * s.stride;
+        for (std::int64_t p = 0; p < s.plates; ++p) rows[k][p] = grams[k * s.plates + p];
+    }
     const std::int64_t stride = s.stride / LANES * LANES;
     std::int32_t faulty = 0;
-    for (std::int64_t k = 0; k < n; ++k) {
-        float* const row = s.samples + s.row(s.head[TICK] - (n - 1 - k)) * s.stride;
-        for (std::int64_t p = 0; p < s.plates; ++p) row[p] = grams[k * s.plates + p];
-        FUSION_VECTORISE
-        for (std::int64_t p = 0; p < stride; ++p) {
-            const float x = row[p];
-            const bool valid = std::fabs(x) < limit[p];
-            const float d = pick(valid, x - level[p], 0.0f);
-            row[p] = pick(valid, x, NOT_A_NUMBER);
-            sums[p] += d;
-            squares[p] += d * d;
-            lows[p] = least_of(pick(valid, d, FAR), lows[p]);
-            highs[p] = most_of(pick(valid, d, -FAR), highs[p]);
-            counts[p] += pick(valid, 1.0f, 0.0f);
+    FUSION_VECTORISE
+    for (std::int64_t p = 0; p < stride; ++p) {
+        const float limit = limits[p], level = levels[p];
+        float sum = sums[p], square = squares[p], low = lows[p], high = highs[p], count = counts[p];
+        for (int k = 0; k < K; ++k) {
+            const float x = rows[k][p];
+            const bool valid = std::fabs(x) < limit;
+            const float d = pick(valid, x - level, 0.0f);
+            rows[k][p] = pick(valid, x, NOT_A_NUMBER);
+            sum += d;
+            square += d * d;
+            low = least_of(pick(valid, d, FAR), low);
+            high = most_of(pick(valid, d, -FAR), high);
+            count += pick(valid, 1.0f, 0.0f);
             faulty |= (x == x) & !valid;
         }
+        sums[p] = sum;
+        squares[p] = square;
+        lows[p] = low;
+        highs[p] = high;
+        counts[p] = count;
     }
     return faulty != 0;
+}
+
+/// Take n rows of grams into the block, several at once where there are; whether a reading is beyond its limit.
+FUSION_INLINE bool fill_body(const State& s, const float* grams, std::int64_t n) {
+    bool faulty = false;
+    std::int64_t k = 0;
+    for (const std::int64_t first = s.head[TICK] - (n - 1); k < n;) {
+        const bool three = n - k >= 3;
+        faulty |=
+            three ? fill_rows<3>(s, grams + k * s.plates, first + k) : fill_rows<1>(s, grams + k * s.plates, first + k);
+        k += three ? 3 : 1;
+    }
+    return faulty;
 }
 
 struct Ladder {
