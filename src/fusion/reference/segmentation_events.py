@@ -176,7 +176,7 @@ def add_record(s: State, c: Config, out: Out, p: Int, change: Change) -> None:
     longs[R_STEP_NS, r], longs[R_END_NS, r] = time(s, min(step, tick)), time(s, change.end)
     longs[R_FELT, r] = 0
     longs[R_UNEASY, r] = change.settled - step > c.calm
-    mark_cross_talk(s, c)
+    mark_cross_talk(s, c, p)
 
 
 def blocked(s: State, c: Config, key: Int) -> Bool:

@@ -21,16 +21,21 @@ def wake(s: State, c: Config, p: Int) -> None:
     floats, ints, longs, tick = s.floats, s.ints, s.longs, s.head[TICK]
     run = ints[RUN_UP, p] if floats[UP, p] > floats[DOWN, p] else ints[RUN_DOWN, p]
     refine(s, c, p)
-    first = max(tick - (run + 1) * c.block + 1, oldest(s))
+    first = max(tick - (min(run, 2 * c.settle) + 1) * c.block + 1, oldest(s))
     total, best, count, onset = ZERO, -ONE, ZERO, tick
-    for t in range(tick, first - 1, -1):
+    for t in range(first, tick + 1):
         d = sample(s, p, t) - floats[LEVEL, p]
         if d == d:
             total += d
             count += ONE
+    for t in range(first, tick + 1):
+        d = sample(s, p, t) - floats[LEVEL, p]
+        if d == d:
             if total * total > best * count:
                 best = total * total / count
                 onset = t
+            total -= d
+            count -= ONE
     ints[STATE, p] = MOVING
     longs[WOKEN, p] = onset
     after_gap = s.head[GAP_TICK] >= 0 and onset < s.head[GAP_TICK] + c.block
@@ -204,8 +209,8 @@ def try_settle(s: State, c: Config, out: Out, p: Int) -> None:
             return
     if blocks < c.steady:
         return
-    w = calm(s, c, p, c.steady, tick, UNBOUNDED)
-    if w.count == 0 or (w.scatter > most and blocks < c.hold):
+    w = calm(s, c, p, c.steady, tick, most if blocks < c.hold else UNBOUNDED)
+    if w.count == 0:
         return
     steps = find_steps(s, c, p, tick - c.steady * c.block + 1, w.mean, w.spread)
     settle(s, c, out, p, c.steady, w, steps, QUALITY_LONG if w.scatter <= most else QUALITY_FORCED)

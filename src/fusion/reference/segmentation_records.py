@@ -157,9 +157,14 @@ def felt(s: State, c: Config, r: Int) -> Felt:
     return Felt(total, squares)
 
 
-def mark_cross_talk(s: State, c: Config) -> None:
-    """Mark records of the same sign as what moved near them, and no more than cross-talk of it. They stay marked."""
+def mark_cross_talk(s: State, c: Config, p: Int) -> None:
+    """Mark records near plate p, which just changed, of the sign of what moved near them and no more than cross-talk.
+
+    They stay marked.
+    """
     for r in range(s.head[RECORDS]):
+        if distance(s.record_longs[R_PLATE, r], p) > REACH:
+            continue
         near, d = felt(s, c, r).sum, delta(s, r)
         if d * near > ZERO and abs(d) <= CROSS_TALK * abs(near):
             s.record_longs[R_FELT, r] = 1
@@ -191,7 +196,7 @@ def amend(s: State, c: Config, r: Int, after: Float, var_after: Float) -> None:
         if s.event_longs[E_KEY, e] == s.record_longs[R_EVENT, r]:
             s.event_longs[E_SETTLED_NS, e] = time(s, s.head[TICK])
             s.event_longs[E_CHANGED, e] = 1
-    mark_cross_talk(s, c)
+    mark_cross_talk(s, c, s.record_longs[R_PLATE, r])
 
 
 def keep(s: State, c: Config, p: Int, r: Int, w: Calm, quiet: Int, var_after: Float, quality: Float) -> None:
@@ -221,10 +226,12 @@ def keep(s: State, c: Config, p: Int, r: Int, w: Calm, quiet: Int, var_after: Fl
 def light(s: State, r: Int) -> Bool:
     """Whether record r is part of a load that a resting hand may weigh."""
     longs, total = s.record_longs, ZERO
+    if delta(s, r) <= ZERO:
+        return False
     for q in range(s.head[RECORDS]):
         if longs[R_EVENT, q] == longs[R_EVENT, r] and (q == r or share(s, longs[R_PLATE, q], longs[R_PLATE, r])):
             total += delta(s, q)
-    return delta(s, r) > ZERO and total < HAND_G
+    return total < HAND_G
 
 
 def doubtful(s: State, c: Config, r: Int) -> Bool:
@@ -233,10 +240,10 @@ def doubtful(s: State, c: Config, r: Int) -> Bool:
     No hand pulls, so what went is gone.
     """
     longs, tick, p = s.record_longs, s.head[TICK], s.record_longs[R_PLATE, r]
+    if longs[R_SETTLED, r] == -1 or not light(s, r):
+        return False
     last = last_record(s, p)
     if last < 0 if longs[R_SETTLED, r] == LEANS_ON_NEXT else last != r:
-        return False
-    if not light(s, r):
         return False
     if s.ints[STATE, p] != STABLE:
         return True
@@ -244,10 +251,16 @@ def doubtful(s: State, c: Config, r: Int) -> Bool:
     if longs[R_UNEASY, r] and since < 2 * c.steady * c.block:
         return True
     half = (since // c.block + c.settle if since < c.steady * c.block else c.steady) // 2
-    now, then = calm(s, c, p, half, tick, UNBOUNDED), calm(s, c, p, half, tick - half * c.block, UNBOUNDED)
-    if now.count == 0 or then.count == 0 or since > c.hold * c.block:
+    if since > c.hold * c.block or s.ints[EMPTY, p] > 0:
         return False
-    noise, trend = noise_now(s, c, p), now.mean - then.mean
-    if now.scatter > QUIET * noise or then.scatter > QUIET * noise:
+    if tick // c.block % LOOK != 0:
+        return True  # a look costs, and three blocks more tell little
+    noise = noise_now(s, c, p)
+    now = calm(s, c, p, half, tick, QUIET * noise)
+    if now.count == 0:
         return True
+    then = calm(s, c, p, half, tick - half * c.block, QUIET * noise)
+    if then.count == 0:
+        return True
+    trend = now.mean - then.mean
     return trend * trend > TREND * s.floats[INFLATION, p] * noise * (ONE / now.weight + ONE / then.weight)

@@ -73,6 +73,7 @@ LEAST_NOISE = F(1e-6)  # g^2
 FAR = F(1e9)  # g; beyond every reading
 UNBOUNDED = FAR * FAR
 CROWD = 8  # watched plates from which their median is the fixture's
+LOOK = 3  # blocks from one look at a doubtful load to the next
 REACH = 2  # plates over which cross-talk goes
 MOST_STEPS = 4
 LEANS_ON_NEXT = -2  # in R_SETTLED: the level that followed was left for a higher one

@@ -183,7 +183,7 @@ def twofold(s: State, c: Config, p: Int, first: Int, last: Int, after: Float, sp
     if not sharp(s, c, p, left, ZERO, middle.mean, spread) or not sharp(s, c, p, came, middle.mean, after, spread):
         return False
     steps.tick[0], steps.end[0] = left, came - edge
-    steps.after[0], steps.variance[0] = middle.mean, middle.spread / FOUR
+    steps.after[0], steps.variance[0] = middle.mean, middle.spread
     return True
 
 
@@ -231,7 +231,7 @@ def find_steps(s: State, c: Config, p: Int, quiet: Int, after: Float, spread: Fl
         if after > flat.mean and dip(s, p, t, went) < flat.mean - LETS_GO * (flat.mean - before):
             continue
         steps.first[k], steps.tick[k], steps.end[k] = first, came, t
-        steps.after[k], steps.variance[k] = flat.mean, flat.spread / F(flat.count)
+        steps.after[k], steps.variance[k] = flat.mean, flat.spread
         first, before, start = t, flat.mean, from_
         k += 1
         t += c.plateau
