@@ -3,8 +3,8 @@
 from fusion.assignment import assign, assign_sparse, assignment_marginals, k_best
 from fusion.association import AssociationSettings, Associator, Candidate
 from fusion.backends import backend, use_backend
-from fusion.changepoints import Segmentation, segment
 from fusion.camera import Camera
+from fusion.changepoints import Segmentation, segment
 from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
 from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
