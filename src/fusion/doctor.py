@@ -36,9 +36,9 @@ class Diagnosis:
         Worst first: by severity, then by how many times its limit is exceeded.
     plates : tuple of dict
         Each plate's numbers, JSON-ready, in the order of the store: ``plate``, ``status`` (kinds of its findings; else
-        ``["ok"]``, or ``["silent"]`` where its fixture sent nothing), ``noise_g``, ``level_g`` and ``drift_g_per_min``
-        as of the end (None where unknown), ``spikes``, ``samples``, ``missing`` and ``faults`` (readings beyond the
-        capacity; missing, too).
+        ``["ok"]``, or ``["silent"]`` where its fixture sent nothing), ``noise_g`` and ``level_g`` as of the end,
+        ``drift_g_per_min`` (the largest that lasted three minutes; these three are None where unknown), ``spikes``,
+        ``samples``, ``missing`` and ``faults`` (readings beyond the capacity; missing, too).
     streams : tuple of dict
         Each source's numbers, JSON-ready: what `fusion.vitals.StreamVitals` counts, and the share of persons of whom
         each joint was seen.
@@ -226,12 +226,12 @@ def _plates(vitals: PlateVitals, findings: Sequence[Finding]) -> Iterable[dict[s
     for finding in findings:
         if finding.subject == "plate":
             kinds.setdefault(finding.source, []).append(finding.kind)
-    for plate, state in zip(vitals.plates, vitals.segmenter.health(), strict=True):
-        numbers = {name: float(state[name]) for name in ("noise_g", "level_g", "drift_g_per_min")}
+    for plate, state, drift in zip(vitals.plates, vitals.segmenter.health(), vitals.drift_g_per_min, strict=True):
+        numbers = {"noise_g": state["noise_g"], "level_g": state["level_g"], "drift_g_per_min": drift}
         yield {
             "plate": plate,
             "status": kinds.get(plate, ["ok"] if state["samples"] else ["silent"]),
-            **{name: value if np.isfinite(value) else None for name, value in numbers.items()},
+            **{name: float(value) if np.isfinite(value) else None for name, value in numbers.items()},
             **{name: int(state[name]) for name in ("spikes", "samples", "missing", "faults")},
         }
 

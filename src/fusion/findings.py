@@ -9,7 +9,7 @@ from typing import Any, Literal
 from fusion.engine import SILENCE_NS, EngineSettings
 from fusion.observations import JOINTS
 from fusion.recordings import ReaderNote
-from fusion.segmentation import DRIFTING, DROPOUT, NOISY, PHANTOM, STUCK, SegmentationSettings
+from fusion.segmentation import DROPOUT, NOISY, PHANTOM, STUCK, SegmentationSettings
 from fusion.store import Store
 from fusion.vitals import FLAGS, FRAME_GAP_S, GAP_S, NS, Kind, PlateVitals, StreamVitals
 
@@ -171,15 +171,17 @@ def _of_plate(
     if faults:
         detail = f"{faults} of {total} readings are beyond the plate's capacity."
         yield say(_fault_if(faults > USELESS * total), "saturated", 100 * faults / total, 0.0, "% of readings", detail)
-    if lasted[NOISY] > USELESS * watched_s and watched_s >= memory_s:
-        share, detail = lasted[NOISY] / watched_s, f"Noisier than {smallest_g:g} g most of the time, by itself."
-        yield say("warning", "noise", 100 * share, 100 * USELESS, "% of the time", detail)
-    if longest[DRIFTING] > 0:
-        detail = f"The reading wanders though nothing moves, for {lasted[DRIFTING]:.0f} s in all."
-        yield say("warning", "drift", vitals.fastest_g_per_min[column], smallest_g, "g/min", detail)
-    per_min = 60 * int(state["spikes"]) / watched_s if watched_s >= memory_s else 0.0
+    drift = float(vitals.drift_g_per_min[column])
+    if abs(drift) > smallest_g:
+        yield say("warning", "drift", abs(drift), smallest_g, "g/min", "The level wanders for minutes by itself.")
+    if watched_s < memory_s:
+        return
+    per_min = 60 * int(state["spikes"]) / watched_s
     if per_min > SPIKES_PER_MIN:
         yield say("warning", "spikes", per_min, SPIKES_PER_MIN, "a minute", f"{state['spikes']} single wild readings.")
+    elif lasted[NOISY] > USELESS * watched_s:
+        share, detail = lasted[NOISY] / watched_s, f"Noisier than {smallest_g:g} g most of the time, by itself."
+        yield say("warning", "noise", 100 * share, 100 * USELESS, "% of the time", detail)
 
 
 def of_stream(stream: StreamVitals, settings: EngineSettings, end_ns: int) -> Iterator[Finding]:

@@ -8,15 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.observations import JOINTS, Keypoints, Observation, ScalePacket, Targets
-from fusion.segmentation import DRIFTING, DROPOUT, NOISY, PHANTOM, SATURATED, STUCK, SegmentationSettings, Segmenter
+from fusion.segmentation import DROPOUT, NOISY, PHANTOM, STUCK, SegmentationSettings, Segmenter
 from fusion.store import Fixture
 
 Kind = Literal["scale", "camera", "antenna", "targets", "gate", "item scores"]
 
 NS = 1_000_000_000
-FLAGS = (DROPOUT, STUCK, SATURATED, NOISY, PHANTOM, DRIFTING)
+FLAGS = (DROPOUT, STUCK, NOISY, PHANTOM)
+"""Those that are followed over time; saturation and spikes are counted, drift is measured."""
 CHECK_S = 1.0
 """How often the plates are looked at; what lasts less is seen in the counts only."""
+MINUTE, LAG = 60, 10
+"""Looks in a minute, and over how many of them changes are taken."""
+MINUTES = 3
+"""That drift lasts; nobody fills or empties a single plate for so long."""
 JITTER_S = 0.05
 """By more than this stamps do not err: twice the jitter of the public recording's packets."""
 GAP_S = 0.5
@@ -30,12 +35,13 @@ class PlateVitals:
 
     Attributes
     ----------
-    lasted_s, longest_s, unbroken_s : (6, P) float64
+    lasted_s, longest_s, unbroken_s : (F, P) float64
         Seconds of samples under each of `FLAGS`: in all, at a stretch, and at a stretch as of now.
     shaken_s : (S,) float64
         Seconds for which most plates of a shelf were noisy at once: the shelf shook. They are not in the plates' own.
-    fastest_g_per_min : (P,) float64
-        Largest drift, absolute.
+    drift_g_per_min : (P,) float64
+        Largest drift that lasted `MINUTES`: the slowest of them, 0 if their signs differ; NaN where not known. A
+        minute's drift is the median of changes of the level over 10 s, which few events do not move.
     watched_s : float
         Seconds of samples in all.
     """
@@ -54,7 +60,9 @@ class PlateVitals:
         self.lasted_s, self.longest_s, self.unbroken_s = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.shaken_s = np.zeros(len(self.shelves))
         self.watched_s = 0.0
-        self.fastest_g_per_min = np.zeros(len(self.plates))
+        self.drift_g_per_min = np.full(len(self.plates), np.nan)
+        self._minute_g: list[NDArray[np.float32]] = []
+        self._drifts = np.full((MINUTES, len(self.plates)), np.nan)
         self._rate_hz = rate_hz
         self._every = self._left = max(1, round(CHECK_S * rate_hz))
         self._last_ns = 0
@@ -86,8 +94,21 @@ class PlateVitals:
         self.lasted_s += elapsed_s * flagged
         self.unbroken_s = (self.unbroken_s + elapsed_s) * flagged
         np.maximum(self.longest_s, self.unbroken_s, out=self.longest_s)
-        drift = np.nan_to_num(np.abs(health["drift_g_per_min"]))  # capacities without bound let anything through
-        np.maximum(self.fastest_g_per_min, drift, out=self.fastest_g_per_min)
+        self._minute_g.append(health["level_g"])
+        if len(self._minute_g) == MINUTE:
+            self._drift(np.array(self._minute_g, np.float64))
+            self._minute_g.clear()
+
+    def _drift(self, level_g: NDArray[np.float64]) -> None:
+        """Take a minute's levels (MINUTE, P)."""
+        with np.errstate(invalid="ignore"):  # of a plate whose capacity has no bound, levels may be infinite
+            drift = np.median(level_g[LAG:] - level_g[:-LAG], axis=0) * 60 * self._rate_hz / (LAG * self._every)
+        self._drifts = np.concatenate([self._drifts[1:], drift[None]])
+        known = np.isfinite(self._drifts).all(axis=0)
+        steady = known & ((self._drifts > 0).all(axis=0) | (self._drifts < 0).all(axis=0))
+        lasting = np.where(steady, np.copysign(np.abs(self._drifts).min(axis=0), drift), 0.0)
+        faster = known & ~(np.abs(lasting) <= np.abs(self.drift_g_per_min))
+        self.drift_g_per_min[faster] = lasting[faster]
 
 
 @dataclass(slots=True)
