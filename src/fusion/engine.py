@@ -293,20 +293,19 @@ class _Scale:
         return None if self.silent(now_ns) else self.segmenter.open_since_ns
 
     def health(self, now_ns: int) -> list[dict[str, Any]]:
-        """Tell each plate's status, noise and samples, JSON-ready."""
+        """Tell each plate's status, noise, drift, spikes and samples, JSON-ready."""
         entries = []
         for plate, state in zip(self.plates, self.segmenter.health(), strict=True):
             status = {name for bit, name in FLAGS.items() if state["flags"] & bit} | (
                 {"dropout"} if self.silent(now_ns) else set()
             )
-            noise_g = float(state["noise_g"])
+            numbers = {name: float(state[name]) for name in ("noise_g", "drift_g_per_min")}
             entries.append(
                 {
                     "plate": plate,
                     "status": sorted(status) or ["ok"],
-                    "noise_g": noise_g if np.isfinite(noise_g) else None,
-                    "samples": int(state["samples"]),
-                    "missing": int(state["missing"]),
+                    **{name: value if np.isfinite(value) else None for name, value in numbers.items()},
+                    **{name: int(state[name]) for name in ("spikes", "samples", "missing", "faults")},
                 }
             )
         return entries
