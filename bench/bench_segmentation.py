@@ -12,7 +12,7 @@ import contenders
 import detectors
 import shelves
 from fusion import Segmenter, WeightEvent, use_backend
-from fusion.segmentation import SegmentationSettings
+from fusion.segmentation_settings import SegmentationSettings
 from fusion.simulation import PlateSimulation
 
 FIXTURES, SHELVES, PLATES = 16, 4, 16

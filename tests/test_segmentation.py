@@ -222,7 +222,6 @@ def test_bad_constructions_are_refused(kwargs: dict[str, Any], error: type[Excep
         Segmenter(**kwargs)
 
 
-@pytest.mark.xfail(reason="capacity_g and facings are not validated", strict=True)
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -11,7 +11,7 @@ from crosscheck import agree
 from fusion import SegmentationSettings, Segmenter, WeightEvent, use_backend
 from fusion.backends import BACKENDS, kernels
 from fusion.reference import segmentation_state as layout
-from fusion.segmentation import _config
+from fusion.segmentation_settings import configure
 from fusion.simulation.plate_settings import PlateSettings
 from fusion.simulation.plates import simulate_plates
 from segmentation_cases import RATE, SHELF, START_NS, Case, adc, pick, quiet, random_case, ticks, unpack
@@ -60,7 +60,7 @@ def test_backends_agree_on_plates_as_they_are_simulated() -> None:
 
 def stream() -> Any:
     """Six plates at 60 Hz, without the wrapper."""
-    limits, config = np.full(6, 20_000, np.float32), _config(60.0, SegmentationSettings())
+    limits, config = np.full(6, 20_000, np.float32), configure(60.0, SegmentationSettings())
     return kernels("segmentation").Stream(SHELF, np.zeros(6, np.int32), limits, config)
 
 
@@ -178,7 +178,7 @@ def test_ticks_beyond_32_bits_change_nothing(rng: np.random.Generator) -> None:
     times, rows = ticks(1000), adc(grams)
     early = stream()
     assert early.push(times[:600], rows[:600]) == []
-    config = layout.Config(*_config(60.0, SegmentationSettings()))
+    config = layout.Config(*configure(60.0, SegmentationSettings()))
     period = config.history * config.block * config.window
     later = shifted(early.save(), (2**33 // period) * period)
     expected = early.push(times[600:], rows[600:])

@@ -10,7 +10,8 @@ from fusion.errors import RecordingError
 from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
 from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine
 from fusion.rig import CameraRig
-from fusion.segmentation import SegmentationSettings, Segmenter, WeightEvent
+from fusion.segmentation import Segmenter, WeightEvent
+from fusion.segmentation_settings import SegmentationSettings
 from fusion.store import Box, Facing, Fixture, Plate, Product, Shelf, Store
 from fusion.triangulation import Rays, Status, Triangulation, project, triangulate, undistort, unproject
 

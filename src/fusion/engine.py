@@ -24,10 +24,10 @@ from fusion.segmentation import (
     PHANTOM,
     SATURATED,
     STUCK,
-    SegmentationSettings,
     Segmenter,
     WeightEvent,
 )
+from fusion.segmentation_settings import MOST_G, SegmentationSettings
 from fusion.store import Facing, Fixture, Store
 
 NS = 1_000_000_000
@@ -273,7 +273,7 @@ class _Scale:
             [i for i, shelf in enumerate(fixture.shelves) for _ in shelf.plates],
             rate_hz=settings.rate_hz,
             facings=[columns for columns in facings if columns],
-            capacity_g=[p.capacity_g for p in fixture.plates],
+            capacity_g=[min(p.capacity_g, MOST_G) for p in fixture.plates],
             settings=settings.segmentation,
         )
         self._last_ns = 0

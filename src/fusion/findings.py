@@ -9,7 +9,8 @@ from typing import Any, Literal
 from fusion.engine import SILENCE_NS, EngineSettings
 from fusion.observations import JOINTS
 from fusion.recordings import ReaderNote
-from fusion.segmentation import DROPOUT, NOISY, PHANTOM, STUCK, SegmentationSettings
+from fusion.segmentation import DROPOUT, NOISY, PHANTOM, STUCK
+from fusion.segmentation_settings import SegmentationSettings
 from fusion.store import Store
 from fusion.vitals import FLAGS, FRAME_GAP_S, GAP_S, NS, Kind, PlateVitals, StreamVitals
 

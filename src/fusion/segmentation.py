@@ -114,11 +114,12 @@ class Segmenter:
         rate_hz: float,
         facings: Sequence[Sequence[int]] | None = None,
         capacity_g: ArrayLike = CAPACITY_G,
-        settings: SegmentationSettings = SegmentationSettings(),
+        settings: SegmentationSettings | None = None,
     ) -> None:
         columns = validation.array("groups", groups, np.int32, (None,))
         if not len(columns):
             raise ValueError("groups must not be empty")
+        settings = SegmentationSettings() if settings is None else settings
         if not isinstance(settings, SegmentationSettings):
             raise TypeError(f"settings must be SegmentationSettings; got {type(settings).__name__}")
         rate = validation.number("rate_hz", rate_hz, at_least=1.0, at_most=10_000.0)

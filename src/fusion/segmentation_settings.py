@@ -25,6 +25,8 @@ _CALM_S = 0.5  # for push and ringing to end after a step
 _FLOOR_G = 0.1  # a third of a usual converter's step of 0.24 g
 CAPACITY_G = 20_000.0
 """Range of the load cells of the public recording, the default (grams)."""
+MOST_G = 1e6
+"""No shelf weighs more than a tonne (grams)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,10 @@ def _leak(block: int, rate: float) -> float:
 
 def limits_of(capacity_g: ArrayLike, plates: int) -> NDArray[np.float32]:
     """Check the capacities, one for all plates or one each."""
-    shape = () if np.ndim(capacity_g) == 0 else (plates,)
-    limits = validation.array("capacity_g", capacity_g, np.float32, shape, finite=True)
-    if (limits <= 0).any():
-        raise ValueError(f"capacity_g must be positive; got {float(limits.min())}")
+    one = isinstance(capacity_g, int | float | np.number)
+    limits = validation.array("capacity_g", capacity_g, np.float32, () if one else (plates,), finite=True)
+    if not ((limits > 0) & (limits <= MOST_G)).all():
+        raise ValueError(f"capacity_g must lie in (0, {MOST_G:g}]; got values from {limits.min()} to {limits.max()}")
     return np.broadcast_to(limits, (plates,)).copy()
 
 
@@ -131,10 +133,12 @@ def shared_by(groups: NDArray[np.int32], facings: Sequence[Sequence[int]] | None
     if facings is None:
         facings = [range(i, min(i + 3, n)) for i in range(n)]
     result = np.zeros(n, np.int32)
+    if not isinstance(facings, Sequence):
+        raise TypeError(f"facings must be a sequence of sequences of columns; got {type(facings).__name__}")
     for facing in facings:
-        columns = sorted(set(validation.array("columns of a facing", list(facing), np.int64, (None,)).tolist()))
+        columns = sorted(set(validation.array("columns of facings", facing, np.int64, (None,)).tolist()))
         if columns and not 0 <= columns[0] <= columns[-1] < n:
-            raise ValueError(f"columns of a facing must lie in [0, {n}); got {columns}")
+            raise ValueError(f"columns of facings must lie in [0, {n}); got {columns}")
         for p in columns:
             for q in columns:
                 if p < q <= p + 31 and groups[p] == groups[q]:

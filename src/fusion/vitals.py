@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.observations import JOINTS, Keypoints, Observation, ScalePacket, Targets
-from fusion.segmentation import DROPOUT, NOISY, PHANTOM, STUCK, SegmentationSettings, Segmenter
+from fusion.segmentation import DROPOUT, NOISY, PHANTOM, STUCK, Segmenter
+from fusion.segmentation_settings import MOST_G, SegmentationSettings
 from fusion.store import Fixture
 
 Kind = Literal["scale", "camera", "antenna", "targets", "gate", "item scores"]
@@ -53,7 +54,7 @@ class PlateVitals:
         self.segmenter = Segmenter(
             self._shelf,
             rate_hz=rate_hz,
-            capacity_g=[plate.capacity_g for plate in fixture.plates],
+            capacity_g=[min(plate.capacity_g, MOST_G) for plate in fixture.plates],
             settings=settings,
         )
         shape = len(FLAGS), len(self.plates)

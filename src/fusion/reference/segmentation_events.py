@@ -91,8 +91,9 @@ def emit(s: State, c: Config, out: Out, e: Int, final: Int, share: Float) -> Non
         end_ns = max(end_ns, longs[R_END_NS, r])
         if s.record_floats[R_QUALITY, r] < quality:
             quality = s.record_floats[R_QUALITY, r]
-        if not longs[R_FELT, r] and abs(delta(s, r)) > largest:
-            largest = abs(delta(s, r))
+        size = ZERO if longs[R_FELT, r] else abs(delta(s, r))
+        if size > largest:
+            largest = size
             step_ns = longs[R_STEP_NS, r]
         if kind != CHANGE or not longs[R_FELT, r]:
             insert_member(s, c, out, first, r)

@@ -73,7 +73,7 @@ def summarise(s: State, c: Config) -> Ladder:
         spread = most_of(square / every - mean * mean, ZERO)
         spread_rest = most_of((square - extreme * extreme) / rest - mean_rest * mean_rest, ZERO)
         gap = extreme - mean_rest
-        wild = n >= FOUR and gap * gap > WILD * (spread_rest + floor)
+        wild = n >= FOUR and gap * gap > WILD * (spread_rest + floor + floats[TREMOR, p])
         valid = n >= HALF * full and n > ZERO
         m, v = (mean_rest, spread_rest) if wild else (mean, spread)
         if not valid:
@@ -107,7 +107,7 @@ def watch(s: State, c: Config) -> Bool:
     """CUSUMs over standardised means; levels and noises of plates beyond suspicion; true if a plate must wake."""
     floats, ints = s.floats, s.ints
     calm, h, floor = ONE / s.activity[0], c.threshold, c.floor_g * c.floor_g
-    highest, suspicion = HALF * h, h / F(3)  # one wild block does not wake
+    highest, suspicion = F(0.6) * h, h / F(3)  # one wild block does not wake
     woken = False
     for p in range(floats.shape[1]):
         w, m, r = floats[WEIGHT, p] * (calm * calm), floats[MEAN, p], most_of(floats[NOISE, p], floor)
@@ -177,12 +177,13 @@ def judge(s: State, c: Config) -> None:
             r = most_of(floats[NOISE, p], c.floor_g * c.floor_g)
             error = floats[WINDOW_SUM, p] / weight
             most = CLIP * most_of(floats[INFLATION, p], ONE)
-            ratio = least_of(error * error / (r * (before + ONE / weight)), most)
+            expected = r * (before + ONE / weight)
+            ratio, bound = least_of(error * error / expected, most), np.sqrt(most * expected)
             n = min(ints[N_WINDOWS, p] + 1, 60)
             ints[N_WINDOWS, p] = n
             # As if five windows of white noise had been seen before.
             floats[INFLATION, p] += (ratio - floats[INFLATION, p]) / F(n + 4)
-            floats[DRIFT, p] += (error - floats[DRIFT, p]) / F(60)
+            floats[DRIFT, p] += (most_of(least_of(error, bound), -bound) - floats[DRIFT, p]) / F(60)
         floats[WINDOW_FROM, p] = floats[LEVEL, p]
         floats[WINDOW_DOUBT, p] = floats[DOUBT, p] if watched else ZERO
         floats[WINDOW_SUM, p] = floats[WINDOW_WEIGHT, p] = ZERO

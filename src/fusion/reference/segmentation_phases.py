@@ -4,7 +4,7 @@
 import numpy as np
 
 from fusion.reference.segmentation_events import add_record
-from fusion.reference.segmentation_gate import rest
+from fusion.reference.segmentation_gate import most_of, rest
 from fusion.reference.segmentation_records import amend, changed, delta, keep, last_record, light, record_below, refine
 from fusion.reference.segmentation_state import *
 from fusion.reference.segmentation_steps import dip, find_steps, no_steps, sharp
@@ -157,7 +157,7 @@ def settle(s: State, c: Config, out: Out, p: Int, n: Int, w: Calm, steps: Steps,
     if ints[STATE, p] == MOVING:
         mean = tell(s, c, out, p, n, w, steps, scatter, quality * np.sqrt(r / scatter))
     if ints[STATE, p] == STARTING:
-        floats[NOISE, p] = w.scatter if w.scatter > START_NOISE else START_NOISE
+        floats[NOISE, p] = TWO * w.scatter if TWO * w.scatter > START_NOISE else START_NOISE  # few blocks: be careful
         floats[TREMOR, p] = w.spread if w.spread > LEAST_NOISE else LEAST_NOISE
         ints[N_NOISE, p] = n
     elif quality < QUALITY_LONG:
@@ -209,7 +209,9 @@ def try_settle(s: State, c: Config, out: Out, p: Int) -> None:
             return
     if blocks < c.steady:
         return
-    w = calm(s, c, p, c.steady, tick, most if blocks < c.hold else UNBOUNDED)
+    # A heavy load may make its plate louder; a hand does not keep so still (Jones et al., J. Neurophysiol. 88, 2002).
+    still = STILL_SHARE * s.floats[MEAN, p]
+    w = calm(s, c, p, c.steady, tick, most_of(most, still * still) if blocks < c.hold else UNBOUNDED)
     if w.count == 0:
         return
     steps = find_steps(s, c, p, tick - c.steady * c.block + 1, w.mean, w.spread)

@@ -108,7 +108,8 @@ def align(s: State, c: Config, p: Int, change: Change) -> Int:
 
     A hand that was there before, or stayed, hides when its own load came or went.
     """
-    aligned, whole, far = change.step, change.after - change.before, c.quick + c.coincide
+    aligned, far = max(change.step, change.first), c.quick + c.coincide
+    whole = change.after - change.before
     for r in range(s.head[RECORDS]):
         q, step = s.record_longs[R_PLATE, r], s.record_longs[R_STEP, r]
         if s.ints[GROUP, p] != s.ints[GROUP, q] or not share(s, p, q) or delta(s, r) * whole <= ZERO:

@@ -53,6 +53,7 @@ SIGNIFICANT = F(25)  # (5 standard deviations)^2: a step that noise does not mak
 NOTICEABLE = F(4)  # (2 standard deviations)^2: worth telling beside a neighbour's change
 QUIET = F(3)  # variance of block means over the noise: 1 in 50 of F(4, inf)
 TREND = F(16)  # (4 standard deviations)^2 of the difference of the halves of a level
+STILL_SHARE = F(0.005)  # of a load: deviation of block means that no hand keeps (2 % a second)
 LOUD = F(9)  # variance within blocks over the shelf's, of a plate that a hand holds
 RISE = F(0.1)  # of a load that comes: what may be there 0.1 s before its middle
 SLACK = F(0.25)  # of a step: how far a plateau may wander

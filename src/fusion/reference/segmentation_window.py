@@ -41,7 +41,7 @@ def span(s: State, c: Config, p: Int, first: Int, last: Int) -> Span:
     gap = extreme - mean_rest
     squares_rest -= gap * gap
     spread_rest = squares_rest / F(count - 1) if count > 1 and squares_rest > ZERO else ZERO
-    if count >= 4 and gap * gap > WILD * (spread_rest + c.floor_g * c.floor_g):
+    if count >= 4 and gap * gap > WILD * (spread_rest + c.floor_g * c.floor_g + s.floats[TREMOR, p]):
         return Span(mean_rest, spread_rest, count)
     return Span(mean, squares / F(count), count)
 
