@@ -202,7 +202,6 @@ def test_footsteps_that_shake_the_whole_fixture_are_no_changes(rng: np.random.Ge
     assert change.delta_g[0] == pytest.approx(-120, abs=4)
 
 
-@pytest.mark.xfail(reason="a sample is compared with the five others of its block only", strict=True)
 def test_noise_has_no_spikes(rng: np.random.Generator) -> None:
     segmenter = Segmenter(np.zeros(24, np.int32), rate_hz=RATE)
     segmenter.push(ticks(3600), adc(quiet(rng, 3600, 24, 0.6)))
@@ -421,7 +420,6 @@ def test_a_light_load_that_goes_within_merge_s_counts_as_a_hand(
     assert bool(final(events, "touch")) == (changes == 0)
 
 
-@pytest.mark.xfail(reason="a step may be told up to coincide ticks before the onset", strict=True)
 def test_a_step_is_not_before_its_onset(rng: np.random.Generator) -> None:
     grams = quiet(rng, 500)
     grams[300:, 4] += 80
@@ -431,7 +429,6 @@ def test_a_step_is_not_before_its_onset(rng: np.random.Generator) -> None:
     assert event.start_ns <= event.step_ns <= event.end_ns
 
 
-@pytest.mark.xfail(reason="an event of which all members are cross-talk is told with step_ns 0", strict=True)
 def test_every_event_has_a_step() -> None:
     plates = simulate_plates(PlateSettings(seed=0, duration_s=1800.0))
     segmenter = Segmenter(plates.groups, rate_hz=plates.rate_hz, facings=plates.facings)
@@ -489,14 +486,12 @@ def test_pours_from_a_real_pot_are_changes(data: Path) -> None:
     np.testing.assert_allclose(deltas, [-164, -176], atol=5)
 
 
-@pytest.mark.xfail(reason="a load that makes its plate ten times as loud is not settled on for 30 s", strict=True)
 def test_a_real_pot_that_comes_and_goes_is_found(data: Path) -> None:
     deltas, _ = coffee(data, "2019-11-22_readings.csv")
     # The pot stands for 5 s, goes, comes and in the end goes, with presses of the hand between.
     np.testing.assert_allclose(deltas[:2], [3411, -3411], atol=40)
 
 
-@pytest.mark.xfail(reason="drift averages errors that spikes have made", strict=True)
 def test_spikes_of_a_real_scale_are_no_drift(data: Path) -> None:
     _, health = coffee(data, "save_1576677425.258.csv")
     assert abs(health["drift_g_per_min"]) < 8

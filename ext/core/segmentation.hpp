@@ -190,8 +190,9 @@ inline void try_settle(const State& s, const Config& c, Out& out, std::int64_t p
         }
     }
     if (blocks < c.steady) return;
-    // A heavy load may make its plate louder; a hand does not keep so still (Jones et al., J. Neurophysiol. 88, 2002).
-    const float still = STILL_SHARE * s.f(MEAN, p), most = QUIET * r > still * still ? QUIET * r : still * still;
+    // A load that is too heavy for a hand may make its plate louder.
+    const float size = std::fabs(s.f(MEAN, p)), sway = size > HAND_G ? STILL_SHARE * size : 0.0f;
+    const float most = QUIET * r > sway * sway ? QUIET * r : sway * sway;
     const Calm longer = calm(s, c, p, c.steady, tick, blocks < c.hold ? most : FAR * FAR);
     if (longer.count == 0) return;
     const std::int64_t quiet = tick - c.steady * c.block + 1;

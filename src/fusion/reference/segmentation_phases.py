@@ -209,8 +209,9 @@ def try_settle(s: State, c: Config, out: Out, p: Int) -> None:
             return
     if blocks < c.steady:
         return
-    # A heavy load may make its plate louder; a hand does not keep so still (Jones et al., J. Neurophysiol. 88, 2002).
-    still = STILL_SHARE * s.floats[MEAN, p]
+    # A load that is too heavy for a hand may make its plate louder.
+    size = abs(s.floats[MEAN, p])
+    still = STILL_SHARE * size if size > HAND_G else ZERO
     w = calm(s, c, p, c.steady, tick, most_of(most, still * still) if blocks < c.hold else UNBOUNDED)
     if w.count == 0:
         return
