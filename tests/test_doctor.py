@@ -17,7 +17,7 @@ from fusion.findings import ACTIONS, Finding, worst_first
 from fusion.observations import ScalePacket
 from fusion.recordings import ReaderNote, open_recording, write_recording
 from fusion.simulation import PlateSettings, SimulationSettings, simulate, simulate_plates
-from sensors import PLATES, START_NS, by_time, examine, found, frames, packets, quiet, store
+from sensors import PLATES, RATE_HZ, START_NS, by_time, examine, found, frames, packets, quiet, store
 
 
 def test_a_healthy_fixture_has_no_findings(rng: np.random.Generator) -> None:
@@ -118,6 +118,7 @@ def test_saturation(value: float, rng: np.random.Generator) -> None:
     grams = quiet(rng)
     grams[300:480, 1] = value
     told = examine(grams)
+    assert told.keys() == {("1/1/2", "saturated")}
     assert told["1/1/2", "saturated"].severity == "warning"
     assert told["1/1/2", "saturated"].measured == pytest.approx(100 * 180 / 3960)
     grams[:, 1] = value
@@ -152,6 +153,13 @@ def test_drift_is_measured_beside_events(slope: float, rng: np.random.Generator)
     assert told.keys() == ({("1/1/6", "drift")} if abs(slope) > 8.0 else set())
     drifts = [p["drift_g_per_min"] for p in diagnosis.plates]
     np.testing.assert_allclose(drifts, [0.0] * 5 + [slope], atol=1.0)
+
+
+def test_what_goes_to_and_fro_is_no_drift(rng: np.random.Generator) -> None:
+    grams = quiet(rng, 300.0)
+    minutes = np.arange(len(grams)) / (60 * RATE_HZ)
+    grams[:, 1] += (20.0 * np.abs((minutes + 1) % 2 - 1)).astype(np.float32)
+    assert examine(grams) == {}
 
 
 def test_drift_is_not_known_in_less_than_three_minutes(rng: np.random.Generator) -> None:

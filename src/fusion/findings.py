@@ -125,7 +125,7 @@ def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def of_fixture(
     fixture: str, vitals: PlateVitals, settings: SegmentationSettings, carrying: AbstractSet[str]
 ) -> Iterator[Finding]:
-    """Find what is wrong with a fixture that sends, and with its plates; of those not `carrying` a thing all is noted."""
+    """Find what is wrong with a fixture that sends and its plates; those `carrying` nothing are only noted."""
     say = partial(_finding, "scale", fixture)
     memory_s, watched_s = 5 * settings.baseline_s, vitals.watched_s
     if watched_s < JUDGED_S:
