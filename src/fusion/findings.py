@@ -157,7 +157,7 @@ def _of_plate(vitals: PlateVitals, column: int, state: Any, settings: Segmentati
     total, faults = max(int(state["samples"] + state["missing"]), 1), int(state["faults"])
     missing = int(state["missing"]) - faults
 
-    if now[PHANTOM]:
+    if now[PHANTOM] and not faults:
         yield say("fault", "phantom", watched_s, memory_s, "s", "No sign of life from the beginning.")
         return
     if longest[DROPOUT] > SILENCE_S:
