@@ -14,7 +14,7 @@ from fusion.engine import EngineSettings
 from fusion.findings import Finding, of_fixture, of_notes, of_recording, of_stream, worst_first
 from fusion.observations import JOINTS, GateEvent, ItemScores, Keypoints, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
-from fusion.recordings import ReaderNote
+from fusion.recordings import ReaderNote, Recording
 from fusion.store import Store
 from fusion.vitals import GAP_S, NS, Kind, PlateVitals, StreamVitals
 
@@ -65,13 +65,7 @@ class Diagnosis:
         return {"format": FORMAT, "healthy": self.healthy, **asdict(self)}
 
 
-def diagnose(
-    store: Store,
-    observations: Iterable[Observation],
-    *,
-    settings: EngineSettings | None = None,
-    notes: Sequence[ReaderNote] = (),
-) -> Diagnosis:
+def diagnose(store: Store, observations: Iterable[Observation], *, settings: EngineSettings | None = None) -> Diagnosis:
     """Judge a recording's sensors and streams.
 
     Parameters
@@ -79,11 +73,9 @@ def diagnose(
     store : Store
         What is fixed.
     observations : iterable of Observation
-        In the order in which they arrived.
+        In the order in which they arrived; of a `Recording`, its reader's notes become findings, too.
     settings : EngineSettings, optional
         How the engine that is to use them waits and decides.
-    notes : sequence of ReaderNote
-        What reading met; a recording knows them when it has been read.
 
     Raises
     ------
@@ -101,7 +93,7 @@ def diagnose(
     doctor = Doctor(store, settings)
     for observation in observations:
         doctor.push(observation)
-    return doctor.diagnosis(notes)
+    return doctor.diagnosis(observations.notes if isinstance(observations, Recording) else ())
 
 
 class Doctor:
@@ -150,7 +142,7 @@ class Doctor:
         self._pass(everything=False)
 
     def diagnosis(self, notes: Sequence[ReaderNote] = ()) -> Diagnosis:
-        """Take the stream as ended and tell what was found."""
+        """Take the stream as ended and tell what was found; `notes` are what its reader met."""
         self._pass(everything=True)
         streams = list(self._streams.values())
         # A source whose clock ran ahead does not tell when the recording ended.
@@ -158,7 +150,7 @@ class Doctor:
         starts = [s.first_ns for s in streams if s.first_ns is not None]
         end_ns = max(ends, default=max(starts, default=0))
         start_ns = min(starts, default=None)
-        carrying = {plate for facing in self._store.planogram for plate in facing.plates}
+        carrying = {p for facing in self._store.planogram for p in facing.plates} or self._store.plate_by_id.keys()
         findings = [*of_recording(self._store, streams, self._settings.lateness_s), *of_notes(notes)]
         for stream in streams:
             findings += of_stream(stream, self._settings, end_ns)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ HANDS_SEEN = 0.5
 """Share of wrists: a reach lasts about a second, of which half must be seen to tell the plate."""
 NEARLY = 0.9
 """Of the lateness: a delay so close to it will exceed it some day."""
+JUDGED_S = 60.0
+"""A visit to a shelf lasts about half a minute: what rules half of a minute is more than a visitor. Less is noted."""
 SPIKES_PER_MIN = 30.0
 """Each costs a block of 0.1 s its clearest sample: one block in twenty."""
 REZEROS_PER_H = 1.0
@@ -57,7 +59,7 @@ ACTIONS = {
     "rezeroed": "Nothing if it was after start-up; else forbid the controller to tare by itself.",
     "saturated": "Take load off the plate; if it is not overloaded, check its wiring and converter.",
     "shaken": "Fix shelf and fixture; look for a motor, a door or a passage that shakes them.",
-    "short": "Record at least as long as the limit to judge noise, stuck and absent plates.",
+    "short": "Record for at least as long as the limit.",
     "silent": "Check power and network of this device; nothing came from it in time.",
     "spikes": "Check cable, plug and shielding of this plate.",
     "stopped": "Check power and network of this device; it fell silent before the end.",
@@ -124,28 +126,30 @@ def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def of_fixture(
     fixture: str, vitals: PlateVitals, settings: SegmentationSettings, carrying: AbstractSet[str]
 ) -> Iterator[Finding]:
-    """Find what is wrong with a fixture that sends, and with its plates; `carrying` are those of the planogram."""
+    """Find what is wrong with a fixture that sends and its plates; those `carrying` nothing are only noted."""
     say = partial(_finding, "scale", fixture)
     memory_s, watched_s = 5 * settings.baseline_s, vitals.watched_s
-    if watched_s < memory_s:
-        yield say("note", "short", watched_s, memory_s, "s", "Too short to judge noise, stuck and absent plates.")
+    if watched_s < JUDGED_S:
+        detail = f"Too short to judge noise and spikes{' and to see stuck plates' * (watched_s < memory_s)}."
+        yield say("note", "short", watched_s, JUDGED_S, "s", detail)
     if tares := vitals.segmenter.rezeroed:
         most = REZEROS_PER_H * max(1.0, watched_s / 3600)
         detail = f"The controller set its readings to zero {_times(tares)}."
         yield say(_warning_if(tares > most), "rezeroed", tares, most, "tares", detail)
     for shelf, shaken_s in zip(vitals.shelves, vitals.shaken_s.tolist(), strict=True):
         if shaken_s > 0:
-            often = shaken_s > USELESS * watched_s and watched_s >= memory_s
+            often = shaken_s > USELESS * watched_s and watched_s >= JUDGED_S
             detail = f"Most plates are noisier than {settings.smallest_item_g:g} g at once, {shaken_s:.0f} s in all."
             share = 100 * shaken_s / watched_s
             yield _finding("shelf", shelf, _warning_if(often), "shaken", share, 100 * USELESS, "% of the time", detail)
     for column, state in enumerate(vitals.segmenter.health()):
-        yield from _of_plate(vitals, column, state, settings, vitals.plates[column] in carrying)
+        carries = vitals.plates[column] in carrying
+        for finding in _of_plate(vitals, column, state, settings):
+            # Where nothing should stand there may be no plate at all, but an open input.
+            yield finding if carries else replace(finding, severity="note")
 
 
-def _of_plate(
-    vitals: PlateVitals, column: int, state: Any, settings: SegmentationSettings, carries: bool
-) -> Iterator[Finding]:
+def _of_plate(vitals: PlateVitals, column: int, state: Any, settings: SegmentationSettings) -> Iterator[Finding]:
     say = partial(_finding, "plate", vitals.plates[column])
     memory_s, watched_s, smallest_g = 5 * settings.baseline_s, vitals.watched_s, settings.smallest_item_g
     lasted = dict(zip(FLAGS, vitals.lasted_s[:, column].tolist(), strict=True))
@@ -154,9 +158,8 @@ def _of_plate(
     total, faults = max(int(state["samples"] + state["missing"]), 1), int(state["faults"])
     missing = int(state["missing"]) - faults
 
-    if now[PHANTOM]:
-        detail = "No sign of life from the beginning" + (", though products stand here." if carries else ".")
-        yield say("fault" if carries else "note", "phantom", watched_s, memory_s, "s", detail)
+    if now[PHANTOM] and not faults:
+        yield say("fault", "phantom", watched_s, memory_s, "s", "No sign of life from the beginning.")
         return
     if longest[DROPOUT] > SILENCE_S:
         broken = now[DROPOUT] > 0 or missing > USELESS * total
@@ -175,14 +178,13 @@ def _of_plate(
     drift = float(vitals.drift_g_per_min[column])
     if abs(drift) > smallest_g:
         yield say("warning", "drift", abs(drift), smallest_g, "g/min", "The level wanders for minutes by itself.")
-    if watched_s < memory_s:
-        return
-    per_min = 60 * int(state["spikes"]) / watched_s
+    per_min = 60 * int(state["spikes"]) / max(watched_s, memory_s)
+    severity = _warning_if(watched_s >= JUDGED_S)
     if per_min > SPIKES_PER_MIN:
-        yield say("warning", "spikes", per_min, SPIKES_PER_MIN, "a minute", f"{state['spikes']} single wild readings.")
+        yield say(severity, "spikes", per_min, SPIKES_PER_MIN, "a minute", f"{state['spikes']} single wild readings.")
     elif lasted[NOISY] > USELESS * watched_s:
         share, detail = lasted[NOISY] / watched_s, f"Noisier than {smallest_g:g} g most of the time, by itself."
-        yield say("warning", "noise", 100 * share, 100 * USELESS, "% of the time", detail)
+        yield say(severity, "noise", 100 * share, 100 * USELESS, "% of the time", detail)
 
 
 def of_stream(stream: StreamVitals, settings: EngineSettings, end_ns: int) -> Iterator[Finding]:
@@ -190,9 +192,7 @@ def of_stream(stream: StreamVitals, settings: EngineSettings, end_ns: int) -> It
     say = partial(_finding, stream.kind, stream.source)
     came, what = stream.observations, "packets" if stream.kind == "scale" else "observations"
     if stream.misfits:
-        detail = (
-            f"{stream.misfits} packets are of a fixture, or have a number of columns, that the store does not know."
-        )
+        detail = f"{stream.misfits} packets are of an unknown fixture or have an unknown number of columns."
         yield say("fault", "misfit", 100 * stream.misfits / came, 0.0, "% of packets", detail)
     if stream.late:
         detail = f"{stream.late} of {came} {what} came more than {settings.lateness_s:g} s late and are not used."

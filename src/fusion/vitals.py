@@ -64,6 +64,7 @@ class PlateVitals:
         self.drift_g_per_min = np.full(len(self.plates), np.nan)
         self._minute_g: list[NDArray[np.float32]] = []
         self._drifts = np.full((MINUTES, len(self.plates)), np.nan)
+        self._came = np.zeros(len(self.plates), np.int64)
         self._rate_hz = rate_hz
         self._every = self._left = max(1, round(CHECK_S * rate_hz))
         self._last_ns = 0
@@ -86,6 +87,10 @@ class PlateVitals:
         elapsed_s = self._every / self._rate_hz
         health = self.segmenter.health()
         flagged = (health["flags"] & np.array(FLAGS)[:, None]) != 0
+        # The flag tells the last tenth of a second; here, that nothing came since the last look.
+        came = health["samples"] + health["faults"]  # readings beyond the capacity are bad, but there
+        flagged[FLAGS.index(DROPOUT)] = came <= self._came
+        self._came = came
         noisy = flagged[FLAGS.index(NOISY)]
         size, loud = np.bincount(self._shelf), np.bincount(self._shelf, noisy)
         shaken = (2 * loud > size) & (size > 1)
