@@ -88,7 +88,7 @@ class Case:
 def random_case(seed: int) -> Case:
     """Picks, holds, steps, spikes, tares, dead columns, dropouts, gaps and repeated times on a few plates."""
     rng = np.random.default_rng(seed)
-    plates, n, rate = int(rng.integers(1, 12)), int(rng.integers(0, 400)), float(rng.choice([1.0, 10.0, 60.0, 100.0]))
+    plates, n, rate = int(rng.integers(1, 12)), int(rng.integers(0, 300)), float(rng.choice([1.0, 10.0, 60.0, 100.0]))
     grams = quiet(rng, n, plates, float(rng.choice([0.0, 0.05, 0.5, 5.0])))
     for _ in range(rng.integers(0, 7) if n else 0):
         at, plate, mass = (
