@@ -1,6 +1,8 @@
 """One result, however it is computed: backends, instruction sets, cuts and snapshots."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,6 +65,7 @@ def test_backends_agree_on_plates_as_they_are_simulated(seed: int) -> None:
             touches_per_plate_hour=60.0,
             rests_per_plate_hour=30.0,
             hold_share=0.6,
+            leans_per_hour=120.0,
         )
     )
     case = Case(plates.sample_ns, plates.grams, plates.groups, plates.rate_hz, plates.facings)
@@ -238,3 +241,19 @@ def test_ticks_beyond_32_bits_change_nothing(rng: np.random.Generator) -> None:
 
     found, _ = agree(run)
     assert repr(found) == repr(expected)
+
+
+HEADER = Path(__file__).parents[1] / "ext" / "core" / "segmentation_state.hpp"
+
+
+@pytest.mark.skipif(not HEADER.exists(), reason="the core's source is not beside the tests")
+def test_constants_and_rows_are_those_of_the_core() -> None:
+    """Rare branches hide a constant that differs; the two texts do not."""
+    text = re.sub(r"//.*", "", HEADER.read_text(encoding="utf-8"))
+    found = re.findall(r"\b([A-Z][A-Z_]+) = (-?[0-9.e-]+)f?\s*[,;]", " ".join(re.findall(r"constexpr [^;]+;", text)))
+    assert len(found) > 30
+    for name, value in found:
+        assert np.float32(getattr(layout, name)) == np.float32(value), name
+    for rows in re.findall(r"enum (?:Head|Plate\w+|Record\w+|EventLong|Phase)[^{]*{([^}]+)}", text):
+        names = re.findall(r"\w+", rows)
+        assert [getattr(layout, name) for name in names] == list(range(len(names)))
