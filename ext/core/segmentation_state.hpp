@@ -3,7 +3,7 @@
 // Layout: the sections in the order of State's members without padding, 8-byte aligned, native byte order; 64-bit
 // sections first. The same rows, in the same order, as fusion/reference/segmentation_state.py. Plate rows are `stride`
 // long, a multiple of LANES; the lanes behind the last plate never report.
-// Memory: 204 bytes a plate for the gate, 4 bytes a plate and tick of history, 256 bytes a plate for what is pending.
+// Memory: 204 bytes a plate for the gate, 4 bytes a plate and tick of history, 344 bytes a plate for what is pending.
 #pragma once
 #include <cmath>
 #include <cstddef>
