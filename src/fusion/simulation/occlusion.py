@@ -1,0 +1,97 @@
+"""What stands between a camera and a joint: bodies as upright cylinders with a ball on top, fixtures as boxes."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.observations import JOINTS
+from fusion.simulation.paths import Array
+from fusion.store import Box, Fixture, Store
+
+# Drillis and Contini 1966 and NASA-STD-3000: a chest is about 0.32 m wide and 0.24 m deep, a head 0.15 m by 0.2 m.
+TRUNK_RADIUS_M = 0.14
+HEAD_RADIUS_M = 0.09
+SETBACK_M = 0.05  # of what fills a fixture behind its front: hands reach so far in sight
+HEAD, NECK = JOINTS.index("head"), JOINTS.index("neck")
+ARMS = slice(JOINTS.index("l_elbow"), len(JOINTS))  # joints that the own body can hide; the others lie on its surface
+
+Mask = NDArray[np.bool_]
+
+
+def hidden(eye_m: Array, joints_m: Array, boxes: list[Box]) -> Mask:
+    """Tell which joints of S persons are out of a camera's sight.
+
+    Parameters
+    ----------
+    eye_m : (3,) float64
+        The camera's centre.
+    joints_m : (n, S, 8, 3) float64
+        Joints at n instants; NaN for who is not there.
+    boxes : list of Box
+        What stands in the store.
+
+    Returns
+    -------
+    (n, S, 8) bool
+        False where a joint is NaN.
+    """
+    result = hidden_by_boxes(eye_m, joints_m, boxes)
+    for s in range(joints_m.shape[1]):
+        head, neck = joints_m[:, s, None, None, HEAD], joints_m[:, s, None, None, NECK]
+        others = [o for o in range(joints_m.shape[1]) if o != s]
+        result[:, others] |= hidden_by_body(eye_m, joints_m[:, others], head, neck)
+        result[:, s, ARMS] |= hidden_by_body(eye_m, joints_m[:, s : s + 1, ARMS], head, neck)[:, 0]
+    return result
+
+
+def hidden_by_body(eye_m: Array, points_m: Array, head_m: Array, neck_m: Array) -> Mask:
+    """Tell which points (..., 3) lie behind, or in, a body with that head and neck (broadcast against the points)."""
+    ray = points_m - eye_m
+    with np.errstate(divide="ignore", invalid="ignore"):  # rays along an axis, and persons who are not there
+        return _meets_cylinder(eye_m, ray, neck_m) | _meets_ball(eye_m, ray, head_m)
+
+
+def hidden_by_boxes(eye_m: Array, points_m: Array, boxes: list[Box]) -> Mask:
+    """Tell which points (..., 3) lie behind, or in, a box (Kay and Kajiya 1986, slabs)."""
+    result = np.zeros(points_m.shape[:-1], dtype=np.bool_)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for box in boxes:
+            eye = (eye_m - box.origin_m) @ box.rotation
+            inverse = 1.0 / ((points_m - eye_m) @ box.rotation)
+            near, far = -eye * inverse, (box.size_m - eye) * inverse
+            enter, leave = np.minimum(near, far).max(axis=-1), np.maximum(near, far).min(axis=-1)
+            result |= np.maximum(enter, 0.0) < np.minimum(leave, 1.0)
+    return result
+
+
+def fixture_boxes(store: Store) -> list[Box]:
+    """Fill each fixture from the floor to the top of its highest space, but for the first few centimetres."""
+    return [_filled(fixture) for fixture in store.fixtures]
+
+
+def _filled(fixture: Fixture) -> Box:
+    boxes = [plate.box for plate in fixture.plates]
+    rotation = boxes[0].rotation
+    corners = np.array([[box.origin_m, box.origin_m + box.rotation @ box.size_m] for box in boxes]) @ rotation
+    low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
+    low[2] = 0.0
+    low[1] += SETBACK_M
+    return Box(rotation @ low, np.maximum(high - low, 0.0), rotation)
+
+
+def _meets_cylinder(eye_m: Array, ray: Array, neck_m: Array) -> Mask:
+    """Cut the segments with the upright cylinder from the floor to the neck."""
+    ox, oy = (eye_m[i] - neck_m[..., i] for i in (0, 1))
+    dx, dy, dz = ray[..., 0], ray[..., 1], ray[..., 2]
+    a, b = dx * dx + dy * dy, ox * dx + oy * dy
+    root = np.sqrt(b * b - a * (ox * ox + oy * oy - TRUNK_RADIUS_M**2))  # NaN where the line misses
+    floor, top = -eye_m[2] / dz, (neck_m[..., 2] - eye_m[2]) / dz
+    enter = np.maximum((-b - root) / a, np.minimum(floor, top))
+    leave = np.minimum((-b + root) / a, np.maximum(floor, top))
+    return np.asarray(np.maximum(enter, 0.0) < np.minimum(leave, 1.0))
+
+
+def _meets_ball(eye_m: Array, ray: Array, head_m: Array) -> Mask:
+    to_head = head_m - eye_m
+    along = np.clip((to_head * ray).sum(axis=-1) / (ray * ray).sum(axis=-1), 0.0, 1.0)
+    off = to_head - along[..., None] * ray
+    return np.asarray((off * off).sum(axis=-1) < HEAD_RADIUS_M**2)
