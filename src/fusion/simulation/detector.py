@@ -5,12 +5,14 @@ Ronchi and Perona 2017, "Benchmarking and Error Diagnosis in Multi-Instance Pose
 and swapped limbs). How long errors and misses last is a wide guess: some frames.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.camera import Camera
 from fusion.observations import JOINTS
+from fusion.simulation.cameras import in_image
 from fusion.simulation.paths import Array
 from fusion.simulation.settings import SimulationSettings
 from fusion.simulation.wander import quantile, wander
@@ -21,9 +23,10 @@ NOISE_SPREAD = 0.15  # of the error's logarithm, from joint to joint and image t
 TOLD_SPREAD = 0.15  # of the logarithm of how well the detector knows its error
 WANDER_S, WHITE = 0.2, 0.6  # correlation time of a joint's error, and the share of it that does not last
 BURST_S = 0.25  # of what is missed or mixed up
-LEAST = 3  # joints by which a person is recognised
+LEAST = 3  # joints by which a person is recognised: in sight, and told
+LEAST_SIGMA_PX = 0.5  # that is told: a pixel's half
 CROSSING_M = 0.45  # between two necks across the line of sight, at the nearer one's distance: a body's breadth
-GHOST_S, GHOST_NOISE = (0.1, 1.5), 1.5
+GHOST_S, GHOST_NOISE, GHOST_ASIDE_PX = (0.1, 1.5), 1.5, 200.0  # beside a place where somebody is at some time
 NECK = JOINTS.index("neck")
 ARMS = ([JOINTS.index("l_elbow"), JOINTS.index("l_wrist")], [JOINTS.index("r_elbow"), JOINTS.index("r_wrist")])
 
@@ -34,12 +37,12 @@ Mask = NDArray[np.bool_]
 class View:
     """What lies before one camera at n instants: S persons' joints in the image and how well they can be seen.
 
-    `px` (n, S, 8, 2) is free of errors, `in_view` and `hidden` (n, S, 8) tell what is within the image and what stands
-    behind something; `rays` (n, S, 3) lead from the camera to the necks, metres.
+    `px` (n, S, 8, 2) is free of errors and not cut to the image, `hidden` (n, S, 8) tells what stands behind something;
+    `rays` (n, S, 3) lead from the camera to the necks, metres.
     """
 
+    camera: Camera
     px: Array
-    in_view: Mask
     hidden: Mask
     rays: Array
 
@@ -62,19 +65,20 @@ def detect(settings: SimulationSettings, view: View, interval_s: float, rng: np.
     error = np.sqrt(1 - WHITE**2) * wander(view.px.shape, interval_s, WANDER_S, rng)
     error += WHITE * rng.standard_normal(view.px.shape)
     px = view.px + noise[..., None] * error
-    sigma = noise * _lognormal(TOLD_SPREAD, noise.shape, rng)
-    px[~view.in_view | _missed(settings, view.hidden, interval_s, rng)] = np.nan
-    px[(~np.isnan(px[..., 0])).sum(axis=-1) < LEAST] = np.nan
+    sigma = np.maximum(noise * _lognormal(TOLD_SPREAD, noise.shape, rng), LEAST_SIGMA_PX)
+    in_view = in_image(view.camera, view.px)
+    px[~in_view | _missed(settings, view.hidden, interval_s, rng)] = np.nan
+    px[(in_view & ~view.hidden).sum(axis=-1) < LEAST] = np.nan
+    px[_joints(px) < LEAST] = np.nan
     _mix_up(settings, view.rays, distance, px, sigma, interval_s, rng)
 
-    frame, person = np.nonzero((~np.isnan(px[..., 0])).sum(axis=-1) >= LEAST)
-    ghosts = _ghosts(settings, px, sigma, interval_s, rng)
-    frame = np.concatenate([frame, ghosts.frame])
-    order = np.lexsort([rng.random(len(frame)), frame])
-    seen_px, seen_sigma = px[frame[: len(person)], person], sigma[frame[: len(person)], person]
-    seen_px, seen_sigma = np.concatenate([seen_px, ghosts.px]), np.concatenate([seen_sigma, ghosts.sigma_px])
-    seen_sigma[np.isnan(seen_px[..., 0])] = np.nan
-    return Detections(frame[order], np.concatenate([person, ghosts.person])[order], seen_px[order], seen_sigma[order])
+    frame, person = np.nonzero(_joints(px))
+    persons = Detections(frame, person, px[frame, person], sigma[frame, person])
+    found = _joined([persons, *_ghosts(settings, persons, len(px), interval_s, rng)])
+    found.px[~in_image(view.camera, found.px)] = np.nan
+    found.sigma_px[np.isnan(found.px[..., 0])] = np.nan
+    order = np.lexsort([rng.random(len(found.frame)), found.frame])
+    return _chosen(found, order[_joints(found.px)[order] >= LEAST])
 
 
 def _missed(settings: SimulationSettings, hidden: Mask, interval_s: float, rng: np.random.Generator) -> Mask:
@@ -96,18 +100,18 @@ def _mix_up(
 ) -> None:
     """Exchange arms of persons who cross, or leave of two only the nearer, in place."""
     merge, swap = quantile(settings.merge_probability), quantile(1.0 - settings.limb_swap_probability)
-    there = ~np.isnan(px).all(axis=(2, 3))
-    for i in range(px.shape[1]):
-        for j in range(i):
-            course = wander((len(px),), interval_s, BURST_S, rng)
-            arm = ARMS[int(rng.integers(2))]
-            crossing = there[:, i] & there[:, j] & (_apart_m(rays, distance, i, j) < CROSSING_M)
-            merged = np.flatnonzero(crossing & (course < merge))
-            swapped = np.flatnonzero(crossing & (course >= max(merge, swap)))
-            for values in (px, sigma):
-                values[np.ix_(swapped, [i, j], arm)] = values[np.ix_(swapped, [j, i], arm)]
-            near = np.where(distance[merged, i] < distance[merged, j], i, j)
-            _merge(px, sigma, merged, near, i + j - near, arm)
+    pairs = [(i, j) for i in range(px.shape[1]) for j in range(i)]
+    courses = wander((len(px), len(pairs)), interval_s, BURST_S, rng)
+    for (i, j), course in zip(pairs, courses.T, strict=True):
+        arm = ARMS[int(rng.integers(2))]
+        both = (_joints(px[:, [i, j]]) >= LEAST).all(axis=1)  # of three, one may have been merged before
+        crossing = np.asarray(both & (_apart_m(rays, distance, i, j) < CROSSING_M))
+        merged = np.flatnonzero(crossing & (course < merge))
+        swapped = np.flatnonzero(crossing & (course >= max(merge, swap)))[:, None]
+        for values in (px, sigma):
+            values[swapped, i, arm], values[swapped, j, arm] = values[swapped, j, arm], values[swapped, i, arm]
+        near = np.where(distance[merged, i] < distance[merged, j], i, j)
+        _merge(px, sigma, merged, near, i + j - near, arm)
 
 
 def _merge(
@@ -130,21 +134,35 @@ def _apart_m(rays: Array, distance: Array, i: int, j: int) -> Array:
 
 
 def _ghosts(
-    settings: SimulationSettings, px: Array, sigma: Array, interval_s: float, rng: np.random.Generator
-) -> Detections:
+    settings: SimulationSettings, persons: Detections, n: int, interval_s: float, rng: np.random.Generator
+) -> list[Detections]:
     """Make persons up: each has the shape of a detection, elsewhere in the image; none where nobody is ever seen."""
-    n = len(px)
-    frames, persons = np.nonzero(~np.isnan(px[:, :, NECK, 0]))
-    parts = [Detections(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros((0, len(JOINTS), 2)), np.zeros((0, 8)))]
-    for _ in range(rng.poisson(settings.false_persons_per_camera_hour * n * interval_s / 3600.0) if len(frames) else 0):
-        model, place = rng.integers(len(frames), size=2)
-        shape, scale = px[frames[model], persons[model]], GHOST_NOISE * sigma[frames[model], persons[model]]
-        shift = px[frames[place], persons[place], NECK] - shape[NECK] + rng.normal(0.0, 100.0, 2)
+    models = np.flatnonzero(~np.isnan(persons.px[:, NECK, 0]))
+    if not len(models):
+        return []
+    ghosts = []
+    for _ in range(rng.poisson(settings.false_persons_per_camera_hour * n * interval_s / 3600.0)):
+        model, place = rng.choice(models, 2)
+        shape, sigma = persons.px[model], GHOST_NOISE * persons.sigma_px[model]
+        shape = shape - shape[NECK] + persons.px[place, NECK] + rng.normal(0.0, GHOST_ASIDE_PX, 2)
         first = int(rng.integers(n))
-        frame = np.arange(first, min(n, first + max(1, round(rng.uniform(*GHOST_S) / interval_s))))
-        images = shape + shift + scale[:, None] * rng.standard_normal((len(frame), *shape.shape))
-        parts.append(Detections(frame, np.full(len(frame), -1), images, np.tile(scale, (len(frame), 1))))
-    return Detections(*(np.concatenate([getattr(p, name) for p in parts]) for name in Detections.__slots__))
+        frames = np.arange(first, min(n, first + max(1, round(rng.uniform(*GHOST_S) / interval_s))))
+        px = shape + sigma[:, None] * rng.standard_normal((len(frames), *shape.shape))
+        ghosts.append(Detections(frames, np.full(len(frames), -1), px, np.tile(sigma, (len(frames), 1))))
+    return ghosts
+
+
+def _joints(px: Array) -> NDArray[np.intp]:
+    """Count the joints of each detection (..., 8, 2)."""
+    return np.asarray((~np.isnan(px[..., 0])).sum(axis=-1))
+
+
+def _joined(parts: list[Detections]) -> Detections:
+    return Detections(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Detections)))
+
+
+def _chosen(detections: Detections, which: NDArray[np.intp]) -> Detections:
+    return Detections(*(getattr(detections, f.name)[which] for f in fields(Detections)))
 
 
 def _lognormal(spread: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:

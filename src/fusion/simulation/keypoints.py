@@ -1,6 +1,7 @@
 """What a camera reports: frames of keypoints, by a clock of its own."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 from fusion.camera import Camera
 from fusion.observations import Keypoints
 from fusion.simulation.body import joints_m
-from fusion.simulation.cameras import in_image
 from fusion.simulation.clock import epoch_ns
 from fusion.simulation.detector import Detections, View, detect
 from fusion.simulation.occlusion import NECK, hidden
@@ -59,19 +59,18 @@ def film(
         offset_s,
         _frames(camera.id, stamps, detections, cuts),
         np.array([epoch_ns(time) for time in times], dtype=np.int64),
-        [[names[p] for p in detections.person[a:b]] for a, b in zip(cuts, cuts[1:], strict=False)],
+        [[names[p] for p in detections.person[a:b]] for a, b in pairwise(cuts)],
     )
 
 
 def look(camera: Camera, joints: Array, boxes: list[Box]) -> View:
-    """Project joints (n, S, 8, 3) and tell which are in the image, and which of them are in sight."""
+    """Project joints (n, S, 8, 3) and tell which are out of sight."""
     px = project([camera], joints.reshape(-1, 3)).reshape(*joints.shape[:-1], 2)
-    in_view = in_image(camera, px)
-    return View(px, in_view, hidden(camera.center_m, joints, boxes) & in_view, joints[:, :, NECK] - camera.center_m)
+    return View(camera, px, hidden(camera.center_m, joints, boxes), joints[:, :, NECK] - camera.center_m)
 
 
 def _frames(camera: str, stamps: Array, detections: Detections, cuts: NDArray[np.intp]) -> list[Keypoints]:
     return [
         Keypoints(camera, epoch_ns(stamp), detections.px[a:b], detections.sigma_px[a:b])
-        for stamp, a, b in zip(stamps, cuts, cuts[1:], strict=False)
+        for stamp, (a, b) in zip(stamps, pairwise(cuts), strict=True)
     ]

@@ -45,21 +45,26 @@ def hidden(eye_m: Array, joints_m: Array, boxes: list[Box]) -> Mask:
 
 def hidden_by_body(eye_m: Array, points_m: Array, head_m: Array, neck_m: Array) -> Mask:
     """Tell which points (..., 3) lie behind, or in, a body with that head and neck (broadcast against the points)."""
-    ray = points_m - eye_m
+    ray = _components(points_m - eye_m)
     with np.errstate(divide="ignore", invalid="ignore"):  # rays along an axis, and persons who are not there
-        return _meets_cylinder(eye_m, ray, neck_m) | _meets_ball(eye_m, ray, head_m)
+        result = _meets_cylinder(_components(eye_m - neck_m), ray, eye_m[2])
+        return result | _meets_ball(_components(head_m - eye_m), ray)
 
 
 def hidden_by_boxes(eye_m: Array, points_m: Array, boxes: list[Box]) -> Mask:
     """Tell which points (..., 3) lie behind, or in, a box (Kay and Kajiya 1986, slabs)."""
     result = np.zeros(points_m.shape[:-1], dtype=np.bool_)
+    x, y, z = _components(points_m - eye_m)
     with np.errstate(divide="ignore", invalid="ignore"):
         for box in boxes:
+            enter, leave = np.zeros(result.shape), np.ones(result.shape)
             eye = (eye_m - box.origin_m) @ box.rotation
-            inverse = 1.0 / ((points_m - eye_m) @ box.rotation)
-            near, far = -eye * inverse, (box.size_m - eye) * inverse
-            enter, leave = np.minimum(near, far).max(axis=-1), np.maximum(near, far).min(axis=-1)
-            result |= np.maximum(enter, 0.0) < np.minimum(leave, 1.0)
+            for k, (rx, ry, rz) in enumerate(box.rotation.T):
+                ray = rx * x + ry * y + rz * z
+                near, far = -eye[k] / ray, (box.size_m[k] - eye[k]) / ray
+                np.maximum(enter, np.minimum(near, far), out=enter)
+                np.minimum(leave, np.maximum(near, far), out=leave)
+            result |= enter < leave
     return result
 
 
@@ -78,20 +83,23 @@ def _filled(fixture: Fixture) -> Box:
     return Box(rotation @ low, np.maximum(high - low, 0.0), rotation)
 
 
-def _meets_cylinder(eye_m: Array, ray: Array, neck_m: Array) -> Mask:
-    """Cut the segments with the upright cylinder from the floor to the neck."""
-    ox, oy = (eye_m[i] - neck_m[..., i] for i in (0, 1))
-    dx, dy, dz = ray[..., 0], ray[..., 1], ray[..., 2]
+def _meets_cylinder(from_neck: Array, ray: Array, height_m: float) -> Mask:
+    """Cut the segments with the upright cylinder below the neck; `from_neck` leads to the camera, `height_m` high."""
+    (ox, oy, oz), (dx, dy, dz) = from_neck, ray
     a, b = dx * dx + dy * dy, ox * dx + oy * dy
     root = np.sqrt(b * b - a * (ox * ox + oy * oy - TRUNK_RADIUS_M**2))  # NaN where the line misses
-    floor, top = -eye_m[2] / dz, (neck_m[..., 2] - eye_m[2]) / dz
+    floor, top = -height_m / dz, -oz / dz
     enter = np.maximum((-b - root) / a, np.minimum(floor, top))
     leave = np.minimum((-b + root) / a, np.maximum(floor, top))
     return np.asarray(np.maximum(enter, 0.0) < np.minimum(leave, 1.0))
 
 
-def _meets_ball(eye_m: Array, ray: Array, head_m: Array) -> Mask:
-    to_head = head_m - eye_m
-    along = np.clip((to_head * ray).sum(axis=-1) / (ray * ray).sum(axis=-1), 0.0, 1.0)
-    off = to_head - along[..., None] * ray
-    return np.asarray((off * off).sum(axis=-1) < HEAD_RADIUS_M**2)
+def _meets_ball(to_head: Array, ray: Array) -> Mask:
+    (hx, hy, hz), (dx, dy, dz) = to_head, ray
+    along = np.clip((hx * dx + hy * dy + hz * dz) / (dx * dx + dy * dy + dz * dz), 0.0, 1.0)
+    return np.asarray((hx - along * dx) ** 2 + (hy - along * dy) ** 2 + (hz - along * dz) ** 2 < HEAD_RADIUS_M**2)
+
+
+def _components(vectors: Array) -> Array:
+    """Return x, y and z apart, each in one piece."""
+    return np.ascontiguousarray(np.moveaxis(vectors, -1, 0))

@@ -68,7 +68,7 @@ class SimulationSettings(ScaleSettings):
         it grows with the root of the distance, and by half where the joint is hidden.
     keypoint_dropout, occluded_dropout : float
         Share of keypoints that are missed though the joint is in sight, and though it is in view but hidden by a body
-        or a fixture.
+        or a fixture. Of whom less than three joints are in sight nothing is told.
     person_dropout : float
         Share of persons missed as a whole.
     false_persons_per_camera_hour : float
@@ -111,7 +111,7 @@ class SimulationSettings(ScaleSettings):
     fisheye_probability: float = 0.0
     camera_rate_hz: float = 20.0
     clock_offset_s: float = 0.1
-    keypoint_noise_px: float = 7.0
+    keypoint_noise_px: float = 8.0
     keypoint_dropout: float = 0.03
     occluded_dropout: float = 0.6
     person_dropout: float = 0.02

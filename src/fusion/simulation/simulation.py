@@ -51,7 +51,7 @@ class Simulation:
         there are cameras, also ``cameras``, one after the other: ``camera``, ``clock_offset_s`` (how far its time
         stamps are ahead) and, a value a frame, ``time_ns`` (the stamp), ``exposed_ns`` (when it really was) and
         ``shoppers``, whom each of the detections shows, in their order; null for nobody. Where two shoppers came as
-        one or had arms exchanged, whose head it is counts.
+        one or had arms exchanged, whose trunk it is counts.
     """
 
     settings: SimulationSettings
