@@ -83,7 +83,8 @@ def detect(settings: SimulationSettings, view: View, interval_s: float, rng: np.
 
 def _missed(settings: SimulationSettings, hidden: Mask, interval_s: float, rng: np.random.Generator) -> Mask:
     """Choose which joints, and whole persons, are not detected (n, S, 8)."""
-    p, q = quantile(settings.keypoint_dropout), quantile(settings.occluded_dropout)
+    p = quantile(settings.keypoint_dropout)
+    q = max(p, quantile(settings.occluded_dropout))
     joints = wander(hidden.shape, interval_s, BURST_S, rng) < np.where(hidden, q, p)
     persons = wander(hidden.shape[:2], interval_s, BURST_S, rng) < quantile(settings.person_dropout)
     return np.asarray(joints | persons[..., None])

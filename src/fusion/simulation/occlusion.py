@@ -1,16 +1,17 @@
-"""What stands between a camera and a joint: bodies as upright cylinders with a ball on top, fixtures as boxes."""
+"""What stands between camera and joint: bodies as upright cylinders with a ball on top, boards and goods as boxes."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.observations import JOINTS
 from fusion.simulation.paths import Array
-from fusion.store import Box, Fixture, Store
+from fusion.store import Box, Plate, Store
 
 # Drillis and Contini 1966 and NASA-STD-3000: a chest is about 0.32 m wide and 0.24 m deep, a head 0.15 m by 0.2 m.
 TRUNK_RADIUS_M = 0.14
 HEAD_RADIUS_M = 0.09
-SETBACK_M = 0.05  # of what fills a fixture behind its front: hands reach so far in sight
+SETBACK_M = 0.05  # of the goods behind a fixture's front: hands reach so far in sight, if no board is above them
+BOARD_M = 0.02
 HEAD, NECK = JOINTS.index("head"), JOINTS.index("neck")
 ARMS = slice(JOINTS.index("l_elbow"), len(JOINTS))  # joints that the own body can hide; the others lie on its surface
 
@@ -69,18 +70,27 @@ def hidden_by_boxes(eye_m: Array, points_m: Array, boxes: list[Box]) -> Mask:
 
 
 def fixture_boxes(store: Store) -> list[Box]:
-    """Fill each fixture from the floor to the top of its highest space, but for the first few centimetres."""
-    return [_filled(fixture) for fixture in store.fixtures]
+    """List the boards of all shelves, and what fills each fixture from the floor to the top of its highest space."""
+    boxes = []
+    for fixture in store.fixtures:
+        filling = _around(fixture.plates)
+        rotation, top_m = filling.rotation, filling.origin_m[2] + filling.size_m[2]
+        front = filling.origin_m * [1.0, 1.0, 0.0] + SETBACK_M * rotation[:, 1]
+        depth = max(filling.size_m[1] - SETBACK_M, 0.0)
+        boxes.append(Box(front, np.array([filling.size_m[0], depth, top_m]), rotation))
+        for shelf in fixture.shelves:
+            board = _around(shelf.plates)
+            size = np.array([*board.size_m[:2], BOARD_M])
+            boxes.append(Box(board.origin_m - BOARD_M * board.rotation[:, 2], size, board.rotation))
+    return boxes
 
 
-def _filled(fixture: Fixture) -> Box:
-    boxes = [plate.box for plate in fixture.plates]
-    rotation = boxes[0].rotation
-    corners = np.array([[box.origin_m, box.origin_m + box.rotation @ box.size_m] for box in boxes]) @ rotation
+def _around(plates: tuple[Plate, ...]) -> Box:
+    """Return the box around plates, along the axes of the first."""
+    rotation = plates[0].box.rotation
+    corners = np.array([[p.box.origin_m, p.box.origin_m + p.box.rotation @ p.box.size_m] for p in plates]) @ rotation
     low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
-    low[2] = 0.0
-    low[1] += SETBACK_M
-    return Box(rotation @ low, np.maximum(high - low, 0.0), rotation)
+    return Box(rotation @ low, high - low, rotation)
 
 
 def _meets_cylinder(from_neck: Array, ray: Array, height_m: float) -> Mask:
