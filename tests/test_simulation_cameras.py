@@ -116,6 +116,9 @@ def test_a_generated_rig_sees_the_whole_aisle(cameras: int, fixtures: int, plate
     assert (views >= 2).mean() > 0.95
     if cameras > 2:
         assert (views >= 2).mean() == 1.0
+    if cameras >= 8:
+        reach = [np.linalg.norm(points[in_image(c, px[:, i]), :2] - c.center_m[:2], axis=1) for i, c in enumerate(rig)]
+        assert np.median(np.concatenate(reach)) < 4.0, "cameras look at what is near them"
     back = rig.triangulate(
         np.where(np.stack([in_image(c, px[:, i]) for i, c in enumerate(rig)], 1)[..., None], px, np.nan)
     )
@@ -156,8 +159,8 @@ def test_a_given_rig_is_moved_as_it_hangs() -> None:
             b.distortion.tobytes(),
             b.model,
         )
-    apart = [np.linalg.norm(c[:, None] - c, axis=-1) for c in (before, after)]
-    np.testing.assert_allclose(apart[1], apart[0], atol=1e-9)
+    own = [np.array([[a.rotation @ (b.center_m - a.center_m) for a in r] for b in r]) for r in (given_rig, rig)]
+    np.testing.assert_allclose(own[1], own[0], atol=1e-9, err_msg="from each camera the others lie where they lay")
     points = np.append(np.mean(aisle_m(store), axis=0), 1.3)[None]
     assert all(in_image(camera, rig.project(points)[:, i])[0] for i, camera in enumerate(rig))
 
@@ -182,6 +185,7 @@ def test_the_real_nanostore_rig() -> None:
     simulation = simulate(replace(PERFECT, cameras=0, camera_rate_hz=5.0), rig)
     moved = CameraRig(simulation.store.cameras)
     assert {camera.size_px for camera in moved} == {(1920, 1080)}
+    assert all(c.matrix[0, 0] == pytest.approx(c.matrix[1, 1], rel=0.01) for c in moved), "its pixels are square"
     rng = np.random.default_rng(0)
     low, high = aisle_m(simulation.store)
     px = moved.project(rng.uniform([*(low + 0.35), 0.8], [*(high - 0.35), 1.75], (2000, 3)))
