@@ -20,7 +20,7 @@ TANGENTIAL = 5e-4
 FISHEYE = (0.05, -0.01, 0.003, -0.0005)
 LENS_SPREAD, CENTER_SPREAD = 0.05, 0.01  # of coefficients, and of the image's centre over its size
 HEIGHTS_M = (0.9, 1.3, 1.7)  # of hands, shoulders and heads
-PITCH_M = 0.25
+GRID_M = 0.25
 TURNS = 72  # in which a given rig is tried
 
 
@@ -138,7 +138,7 @@ def _moved(camera: Camera, angle: float, pivot_m: Array, to_m: Array) -> Camera:
 
 
 def _sampled(low: Array, high: Array) -> Array:
-    x, y = (np.arange(a + WALL_M, b - WALL_M / 2, PITCH_M) for a, b in zip(low, high, strict=True))
+    x, y = (np.arange(a + WALL_M, b - WALL_M / 2, GRID_M) for a, b in zip(low, high, strict=True))
     return np.stack(np.meshgrid(x, y, HEIGHTS_M), axis=-1).reshape(-1, 3)
 
 
