@@ -46,6 +46,7 @@ constexpr float SIGNIFICANT = 25.0f;     // (5 standard deviations)^2: a step th
 constexpr float NOTICEABLE = 4.0f;       // (2 standard deviations)^2: worth telling beside a neighbour's change
 constexpr float QUIET = 3.0f;            // variance of block means over the noise: 1 in 50 of F(4, inf)
 constexpr float TREND = 16.0f;           // (4 standard deviations)^2 of the difference of the halves of a level
+constexpr float STILL_SHARE = 0.01f;     // of a heavy load: deviation of block means by which it may sway
 constexpr float LOUD = 9.0f;             // variance within blocks over the shelf's, of a plate that a hand holds
 constexpr float RISE = 0.1f;             // of a load that comes: what may be there 0.1 s before its middle
 constexpr float SLACK = 0.25f;           // of a step: how far a plateau may wander
