@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fusion import Keypoints
@@ -70,6 +70,7 @@ COORDINATE = st.floats(-3, 3).map(lambda x: round(x, 3))
     st.tuples(COORDINATE, COORDINATE, st.floats(0.0, 2.0)),
     st.tuples(COORDINATE, COORDINATE),
 )
+@example(eye=(0.094, 0.0, 2.0), point=(0.094, 0.0, 0.0), axis=(0.0, 0.0))
 def test_bodies_and_boxes_agree_with_points_along_the_ray(
     eye: tuple[float, ...], point: tuple[float, ...], axis: tuple[float, ...]
 ) -> None:

@@ -96,7 +96,7 @@ def _around(plates: tuple[Plate, ...]) -> Box:
 def _meets_cylinder(from_neck: Array, ray: Array, height_m: float) -> Mask:
     """Cut the segments with the upright cylinder below the neck; `from_neck` leads to the camera, `height_m` high."""
     (ox, oy, oz), (dx, dy, dz) = from_neck, ray
-    a, b = dx * dx + dy * dy, ox * dx + oy * dy
+    a, b = np.maximum(dx * dx + dy * dy, 1e-300), ox * dx + oy * dy  # not 0 where the ray is upright
     root = np.sqrt(b * b - a * (ox * ox + oy * oy - TRUNK_RADIUS_M**2))  # NaN where the line misses
     floor, top = -height_m / dz, -oz / dz
     enter = np.maximum((-b - root) / a, np.minimum(floor, top))
