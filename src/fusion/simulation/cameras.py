@@ -117,8 +117,8 @@ def _with_pixels(camera: Camera, settings: SimulationSettings) -> Camera:
         to_px = np.array([[size[0], 0.0, -0.5], [0.0, size[1], -0.5], [0.0, 0.0, 1.0]])
         return replace(camera, matrix=to_px @ camera.matrix, size_px=size)
     if 0 in camera.size_px:
-        cx, cy = np.maximum(np.rint(2 * camera.matrix[:2, 2] + 1), 1).astype(int).tolist()
-        return replace(camera, size_px=(cx, cy))
+        width, height = np.maximum(np.rint(2 * camera.matrix[:2, 2] + 1), 1).astype(int).tolist()
+        return replace(camera, size_px=(width, height))
     return camera
 
 

@@ -49,7 +49,7 @@ def film(
     interval_s = 1.0 / (settings.camera_rate_hz * (1.0 + CLOCK_SPREAD * rng.normal()))
     times = np.arange(rng.uniform(0.0, interval_s), end_s, interval_s)
     offset_s = float(rng.uniform(-1.0, 1.0) * settings.clock_offset_s)
-    stamps = times + offset_s + np.clip(rng.normal(0.0, STAMP_JITTER_S, len(times)), *(-3e-3, 3e-3))
+    stamps = times + offset_s + STAMP_JITTER_S * np.clip(rng.standard_normal(len(times)), -3.0, 3.0)
     joints = np.stack([joints_m(visit, times) for visit in visits], axis=1)
     detections = detect(settings, look(camera, joints, boxes), interval_s, rng)
     cuts = np.searchsorted(detections.frame, np.arange(len(times) + 1))
