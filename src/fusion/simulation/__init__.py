@@ -6,6 +6,8 @@ Loads, vibration, walking and latency are modelled, sampled by imperfect sensors
                                 +-> body ---> targets --------^
                                 +-> truth
 
+Keypoints are what a `detector` makes of that which `cameras` see past bodies and fixtures (`occlusion`).
+
 A fixture alone, without bodies, comes with the truth of every load and every disturbance, to judge segmentation::
 
     plate_script -> plates ---> converters -> readings

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fusion.observations import GateEvent, ScalePacket, Targets
+from fusion.observations import GateEvent, Keypoints, ScalePacket, Targets
 from fusion.simulation.settings import SimulationSettings
 
 STUCK_S = (0.5, 10.0)  # a switch that restarts, a radio that finds its way again
 
-Arrival = tuple[int, GateEvent | ScalePacket | Targets]
+Arrival = tuple[int, GateEvent | Keypoints | ScalePacket | Targets]
 """When an observation arrives (ns since the Unix epoch), and the observation."""
 
 
 def deliver(
     settings: SimulationSettings,
-    stream: Sequence[ScalePacket | Targets],
+    stream: Sequence[Keypoints | ScalePacket | Targets],
     delay_s: float,
     jitter_s: float,
     rng: np.random.Generator,

@@ -9,6 +9,7 @@ from fusion.simulation.clock import epoch_ns
 from fusion.simulation.paths import Array
 from fusion.simulation.scripts import Visit
 from fusion.simulation.settings import SimulationSettings
+from fusion.simulation.wander import autoregressive
 
 RATE_HZ = 15.0
 JITTER_S = 0.015
@@ -45,10 +46,7 @@ def _errors_m(sigma_m: float, shape: tuple[int, ...], rng: np.random.Generator) 
     """Draw errors (frames, S, 8, 3): a first-order autoregression and white noise, together of `sigma_m`."""
     keep = np.exp(-1.0 / (RATE_HZ * WANDER_S))
     steps = rng.normal(0.0, sigma_m * np.sqrt((1 - WHITE**2) * (1 - keep**2)), shape)
-    steps[0] /= np.sqrt(1 - keep**2)
-    for k in range(1, shape[0]):
-        steps[k] += keep * steps[k - 1]
-    return np.asarray(steps + rng.normal(0.0, sigma_m * WHITE, shape))
+    return np.asarray(autoregressive(steps, keep) + rng.normal(0.0, sigma_m * WHITE, shape))
 
 
 def _hidden(share: float, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -4,12 +4,13 @@ from collections import Counter
 from typing import Any
 
 from fusion.simulation.clock import epoch_ns
+from fusion.simulation.keypoints import Footage
 from fusion.simulation.scripts import Visit
 from fusion.simulation.shelf import Stock
 
 
-def truth_document(visits: list[Visit], opening: Counter[str], stock: Stock) -> dict[str, Any]:
-    """Write down receipts, events and stock.
+def truth_document(visits: list[Visit], opening: Counter[str], stock: Stock, footage: list[Footage]) -> dict[str, Any]:
+    """Write down receipts, events, stock, and whom cameras saw.
 
     Parameters
     ----------
@@ -19,12 +20,14 @@ def truth_document(visits: list[Visit], opening: Counter[str], stock: Stock) -> 
         Units of each product on the shelves before.
     stock : Stock
         After the last visit.
+    footage : list of Footage
+        Of each camera.
 
     Returns
     -------
     dict
         Of format ``fusion.truth/1``: receipts, events in order of time, and the units of each product on the shelves
-        before and after.
+        before and after; ``cameras`` only if there are any.
     """
     events = [
         {
@@ -56,6 +59,17 @@ def truth_document(visits: list[Visit], opening: Counter[str], stock: Stock) -> 
         "stock": [
             {"product": product, "opening": opening[product], "closing": closing[product]} for product in opening
         ],
+        **({"cameras": [_camera(f) for f in footage]} if footage else {}),
+    }
+
+
+def _camera(footage: Footage) -> dict[str, Any]:
+    return {
+        "camera": footage.camera,
+        "clock_offset_s": footage.clock_offset_s,
+        "time_ns": [frame.time_ns for frame in footage.frames],
+        "exposed_ns": footage.exposed_ns.tolist(),
+        "shoppers": footage.shoppers,
     }
 
 
