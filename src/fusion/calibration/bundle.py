@@ -18,6 +18,9 @@ from fusion.calibration.observations import BoardObservations
 UNSEEN_PX = 1e6
 """Residual of a corner that the state puts behind its camera: far beyond every real one, so that losses ignore it."""
 
+STEPS = 200
+"""At most so many steps of one minimisation are tried; dozens suffice."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
@@ -104,7 +107,7 @@ class Bundle:
         wJc, wJb = weight[:, None, None] * Jc, weight[:, None, None] * Jb
 
         def summed(a: Array, b: Array) -> Array:
-            return np.asarray(np.add.reduceat(np.einsum("nki,nkj->nij", a, b), self.starts, axis=0))
+            return np.asarray(np.add.reduceat(a.transpose(0, 2, 1) @ b, self.starts, axis=0))
 
         A, C, g = np.zeros((v, q, v, q)), np.zeros((w, v, q, 6)), np.zeros((v, q))
         B, h = np.zeros((w, 6, 6)), np.zeros((w, 6))
@@ -115,13 +118,13 @@ class Bundle:
         np.add.at(B, view, boards)
         np.add.at(g, camera, summed(wJc, r[..., None])[..., 0])
         np.add.at(h, view, summed(wJb, r[..., None])[..., 0])
-        A, B = A.reshape(v * q, v * q), B
+        A = A.reshape(v * q, v * q)
         for matrix in (A, B):  # what is fixed has no derivatives: it stays where it is
             diagonal = np.einsum("...ii->...i", matrix)
             diagonal[diagonal == 0] = 1.0
         return Normal(A, B, C.reshape(w, v * q, 6), g.ravel(), h, boards, view, camera)
 
-    def minimise(self, state: State, loss: Callable[[Array], tuple[float, Array]], steps: int = 100) -> State:
+    def minimise(self, state: State, loss: Callable[[Array], tuple[float, Array]], settled: float) -> State:
         """Return the state of least loss near one.
 
         Parameters
@@ -130,15 +133,16 @@ class Bundle:
             Where to start.
         loss : callable
             From squared residuals (M,) to the total loss and the weights (M,), its derivatives.
-        steps : int
-            At most so many steps are tried.
+        settled : float
+            Stop where the next step promises no larger decrease of the loss. Where that is a chi-squared, all moves left
+            are about its root in standard deviations.
         """
         damping, at = 1e-4, self.linearise(state)
         total, weight = loss((at.residual_px**2).sum(axis=1))
         normal = self.normal(at, weight)
-        for _ in range(steps):
+        for _ in range(STEPS):
             cameras, boards, decrease = normal.step(damping)
-            if decrease <= 1e-9:  # of a chi-squared: nothing moves by more than 1e-4 of its standard deviation
+            if decrease <= settled:
                 break
             tried = state.moved(cameras.reshape(self.count, -1), boards)
             at = self.linearise(tried)
@@ -185,12 +189,13 @@ class Normal:
     def step(self, damping: float) -> tuple[Array, Array, float]:
         """Return the step of cameras and of views, and by how much the loss would decrease if it were quadratic."""
         A = self.A + damping * np.diag(np.diag(self.A))
-        B = self.B + damping * self.B * np.eye(6)
-        G = np.linalg.solve(B, self.C.transpose(0, 2, 1))
+        inverse = np.linalg.inv(self.B + damping * self.B * np.eye(6))
+        G = inverse @ self.C.transpose(0, 2, 1)
         S = A - np.einsum("wci,wid->cd", self.C, G)
-        Bh = np.linalg.solve(B, self.h[..., None])[..., 0]
+        Bh = (inverse @ self.h[..., None])[..., 0]
         scale = 1 / np.sqrt(np.diag(A))
-        cameras = -scale * np.linalg.solve(scale[:, None] * S * scale, scale * (self.g - np.einsum("wci,wi->c", self.C, Bh)))
+        reduced = self.g - np.einsum("wci,wi->c", self.C, Bh)
+        cameras = -scale * np.linalg.solve(scale[:, None] * S * scale, scale * reduced)
         boards = -Bh - G @ cameras
         return cameras, boards, float(-(self.g @ cameras + (self.h * boards).sum()))
 

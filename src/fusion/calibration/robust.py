@@ -44,7 +44,7 @@ class Fit:
 def adjust(bundle: Bundle, state: State, rejection: float) -> Fit:
     """Adjust a bundle.
 
-    A Cauchy loss, whose scale is each camera's median residual, finds what most corners agree on. Then corners beyond
+    A Cauchy loss, whose scale is the median residual, finds what most corners agree on. Then corners beyond
     the bound are left out, the rest fitted by least squares, and each camera's noise estimated from its residuals
     (variance components; Foerstner 1979), until the set stays the same.
 
@@ -60,18 +60,20 @@ def adjust(bundle: Bundle, state: State, rejection: float) -> Fit:
     numpy.linalg.LinAlgError
         If the observations do not determine every parameter; holds the index of the worst.
     """
-    noise = _typical(bundle, _squares(bundle, state))
+    typical = _typical(_squares(bundle, state))
     for _ in range(ROUNDS):
-        state = bundle.minimise(state, lambda squares, scale=noise: _cauchy(squares, (CAUCHY * scale[bundle.camera]) ** 2))
-        before, noise = noise, _typical(bundle, _squares(bundle, state))
-        if (noise > 0.99 * before).all():
+        scale = (CAUCHY * typical) ** 2
+        state = bundle.minimise(state, lambda squares, scale=scale: _cauchy(squares, scale), 0.1)
+        before, typical = typical, _typical(_squares(bundle, state))
+        if typical > 0.99 * before:
             break
+    noise = np.full(bundle.count, typical)
     inliers = np.zeros(len(bundle.px), bool)
     for _ in range(ROUNDS):
         bound = -2 * math.log(rejection) * noise[bundle.camera] ** 2
         before, inliers = inliers, _squares(bundle, state) <= bound
         weight = np.where(inliers, noise[bundle.camera] ** -2.0, 0.0)
-        state = bundle.minimise(state, lambda squares, w=weight: (float((w * squares).sum()), w))
+        state = bundle.minimise(state, lambda squares, w=weight: (float((w * squares).sum()), w), 1e-6)
         at = bundle.linearise(state)
         normal = bundle.normal(at, weight)
         covariance = normal.covariance()
@@ -85,13 +87,15 @@ def _squares(bundle: Bundle, state: State) -> Array:
     return np.asarray((bundle.linearise(state).residual_px ** 2).sum(axis=1))
 
 
-def _typical(bundle: Bundle, squares: Array) -> Array:
-    """Return a standard deviation (V,) from the median square, which of two normal numbers is 2 log 2."""
-    medians = [np.median(squares[bundle.camera == c]) for c in range(bundle.count)]
-    return np.maximum(np.sqrt(np.array(medians) / (2 * math.log(2))), FINEST_PX)
+def _typical(squares: Array) -> float:
+    """Return a standard deviation from the median square, which of two normal numbers is 2 log 2.
+
+    It is one for all cameras: one whose start is bad must not be believed less, or it would stay bad.
+    """
+    return max(math.sqrt(float(np.median(squares)) / (2 * math.log(2))), FINEST_PX)
 
 
-def _cauchy(squares: Array, scale: Array) -> tuple[float, Array]:
+def _cauchy(squares: Array, scale: float) -> tuple[float, Array]:
     relative = squares / scale
     return float((CAUCHY**2 * np.log1p(relative)).sum()), CAUCHY**2 / scale / (1 + relative)
 

@@ -17,6 +17,8 @@ FEWEST_VIEWS = 3
 """Views of a plane that fix fx, fy, cx and cy with something left over (Zhang 2000, section 3.1)."""
 BENT = 0.05
 """How far a good corner may lie from the flat picture of its view, of the board's extent there: lenses bend."""
+WIDEST = np.radians(np.arange(10, 90, 5))
+"""Angles off the axis at which a fisheye's outermost corner is tried; the one with the best fit is the start."""
 
 Poses = dict[int, Array]
 """Label of each view to the pose (4, 4) of the board in a camera's frame."""
@@ -80,29 +82,41 @@ def _collinear(points: Array) -> bool:
 
 
 def _opencv(observations: BoardObservations, model: str, distortion: int) -> tuple[Lens, Array, Array]:
-    """Return OpenCV's calibration (Zhang 2000; Kannala & Brandt 2006): lens, rotations (W, 3, 3), translations (W, 3)."""
+    """Return OpenCV's calibration (Zhang 2000) of few parameters: lens, rotations (W, 3, 3), translations (W, 3)."""
     cv2 = require("cv2", extra="vision")
-    kind = np.float64 if model == "fisheye" else np.float32
     views = [observations.view == view for view in np.unique(observations.view)]
-    places = [observations.board_m[observations.corner[mine]][:, None].astype(kind) for mine in views]
-    pixels = [observations.px[mine][:, None].astype(kind) for mine in views]
-    size = observations.sizes_px[0].tolist()
-    if not all(size):  # the middle of what was seen is a start for the principal point too
-        low, high = observations.px.min(axis=0), observations.px.max(axis=0)
-        size = np.maximum(low + high, 2).astype(int).tolist()
-    if model == "fisheye":
-        flags = cv2.fisheye.CALIB_RECOMPUTE_EXTRINSIC | cv2.fisheye.CALIB_FIX_SKEW
-        flags |= cv2.fisheye.CALIB_FIX_PRINCIPAL_POINT
-        flags |= sum(getattr(cv2.fisheye, f"CALIB_FIX_K{i}") for i in range(2 if distortion else 1, 5))
-        _, K, d, turns, shifts = cv2.fisheye.calibrate(places, pixels, size, np.eye(3), np.zeros(4), flags=flags)
+    places = [observations.board_m[observations.corner[mine]][:, None].astype(np.float32) for mine in views]
+    size = observations.sizes_px[0]
+    if not size.all():  # the middle of what was seen is a start for the principal point too
+        size = np.maximum(observations.px.min(axis=0) + observations.px.max(axis=0), 2).astype(np.int64)
+    fixed = cv2.CALIB_FIX_PRINCIPAL_POINT | cv2.CALIB_FIX_ASPECT_RATIO | cv2.CALIB_ZERO_TANGENT_DIST
+    fixed |= cv2.CALIB_FIX_K2 | cv2.CALIB_FIX_K3
+
+    def solved(px: Array, K: Array, flags: int) -> Any:
+        pixels = [px[mine][:, None].astype(np.float32) for mine in views]
+        return cv2.calibrateCamera(places, pixels, size.tolist(), K, None, flags=fixed | flags)
+
+    if model == "pinhole":
+        _, K, d, turns, shifts = solved(observations.px, np.eye(3), 0 if distortion else cv2.CALIB_FIX_K1)
     else:
-        flags = cv2.CALIB_FIX_PRINCIPAL_POINT | cv2.CALIB_FIX_ASPECT_RATIO | cv2.CALIB_ZERO_TANGENT_DIST
-        flags |= cv2.CALIB_FIX_K2 | cv2.CALIB_FIX_K3 | (0 if distortion else cv2.CALIB_FIX_K1)
-        _, K, d, turns, shifts = cv2.calibrateCamera(places, pixels, size, np.eye(3), None, flags=flags)
+        flags = cv2.CALIB_FIX_K1 | cv2.CALIB_USE_INTRINSIC_GUESS | cv2.CALIB_FIX_FOCAL_LENGTH
+        flat = [solved(*_flattened(observations.px, (size - 1) / 2, angle), flags) for angle in WIDEST]
+        _, K, d, turns, shifts = min(flat, key=lambda solution: float(solution[0]))
     coefficients = np.zeros(distortion)
     coefficients[:1] = d.ravel()[: min(distortion, 1)]
     lens = Lens(np.array([K[0, 0], K[1, 1], K[0, 2], K[1, 2], *coefficients]), model)
     return lens, np.array([cv2.Rodrigues(turn)[0] for turn in turns]), np.array(shifts).reshape(-1, 3)
+
+
+def _flattened(px: Array, centre: Array, widest: float) -> tuple[Array, Array]:
+    """Return what a pinhole of the same focal length would see, and its matrix, of an equidistant fisheye (r = f theta).
+
+    The focal length is such that the outermost corner lies at the angle `widest`.
+    """
+    offset = px - centre
+    r = np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-9)
+    f = r.max() / widest
+    return centre + offset * (f * np.tan(r / f) / r), np.array([[f, 0, centre[0]], [0, f, centre[1]], [0, 0, 1]])
 
 
 def pose(R: Any, t: Any) -> Array:
