@@ -52,7 +52,7 @@ def wave(
 
 
 def standardised(rig: CameraRig, calibration_rig: CameraRig) -> NDArray[np.float64]:
-    """Return estimate less truth of the parameters (V, q) in the order of `CameraFit.names`, world: the first camera's."""
+    """Return estimate less truth of the parameters (V, q), as `CameraFit.names`, in the first camera's frame."""
     first = rig[0]
     errors = []
     for true, told in zip(rig, calibration_rig, strict=True):

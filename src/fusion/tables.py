@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from fusion.calibration import Calibration
 from fusion.receipts import Outcome
 from fusion.scoring import LineCheck
 from fusion.store import Store
@@ -45,4 +46,40 @@ def receipts_beside_truth(outcome: Outcome, store: Store, checks: Sequence[LineC
             verdict,
             style=None if check.right else "red",
         )
+    return table
+
+
+def calibration(result: Calibration) -> Table:
+    """Lay out how well cameras are known, a row a camera; standard deviations follow a plus-minus sign."""
+    table = Table("camera", title="Cameras", title_justify="left")
+    for column in (
+        "views",
+        "corners",
+        "left out",
+        "RMS, px",
+        "noise, px",
+        "within views",
+        "fx, px",
+        "fy, px",
+        "cx, px",
+        "cy, px",
+    ):
+        table.add_column(column, justify="right")
+    table.add_column("x, y, z, mm", justify="right")
+    table.add_column("turn, mrad", justify="right")
+    for fit, camera in zip(result.cameras, result.rig, strict=True):
+        K, sigma = camera.matrix, fit.sigma
+        lens = (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+        counts = (
+            str(fit.views),
+            str(fit.corners),
+            str(fit.outliers),
+            f"{fit.rms_px:.3f}",
+            f"{fit.noise_px:.3f}",
+            f"{fit.within_px:.3f}",
+        )
+        known = [f"{value:.1f} ±{s:.1f}" for value, s in zip(lens, sigma, strict=False)]
+        place = ", ".join(f"±{1e3 * s:.2f}" for s in sigma[-3:])
+        turn = f"±{1e3 * max(sigma[-6:-3]):.2f}"
+        table.add_row(fit.id, *counts, *known, *((place, turn) if sigma[-6:].any() else ("the world", "")))
     return table

@@ -4,7 +4,9 @@
 """
 
 from fusion.calibration.cameras import calibrate
+from fusion.calibration.clock import ClockOffset, estimate_clock_offset
 from fusion.calibration.files import read_observations
+from fusion.calibration.images import detect_corners
 from fusion.calibration.observations import BoardObservations, charuco_corners
 from fusion.calibration.report import Calibration, CameraFit, ViewFit, board_residuals_m
 
@@ -12,9 +14,12 @@ __all__ = [
     "BoardObservations",
     "Calibration",
     "CameraFit",
+    "ClockOffset",
     "ViewFit",
     "board_residuals_m",
     "calibrate",
     "charuco_corners",
+    "detect_corners",
+    "estimate_clock_offset",
     "read_observations",
 ]

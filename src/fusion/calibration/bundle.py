@@ -1,7 +1,7 @@
 """Bundle adjustment of cameras and board poses: residuals, the normal equations and their solution.
 
 The sum of squared reprojection errors is minimised by Levenberg-Marquardt. Every observation touches one camera and one
-view only, so the normal equations are ``[[A, C], [C', B]]`` with B in blocks of 6 x 6, a view each, which are eliminated
+view only, so the normal equations are ``[[A, C], [C', B]]`` with B in blocks of 6 x 6, one a view, that are eliminated
 first (Schur complement; Triggs et al. 2000, "Bundle Adjustment - A Modern Synthesis", sections 6 and 9).
 """
 
@@ -12,14 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion import rotations
-from fusion.calibration.lens import Array, Lens
-from fusion.calibration.observations import BoardObservations
+from fusion.calibration.lens import Lens
+from fusion.calibration.observations import Array, BoardObservations
 
 UNSEEN_PX = 1e6
 """Residual of a corner that the state puts behind its camera: far beyond every real one, so that losses ignore it."""
 
+Loss = Callable[[Array], tuple[float, Array]]
+"""From squared residuals (M,) to the total loss and its derivatives by them, the weights (M,)."""
 STEPS = 200
 """At most so many steps of one minimisation are tried; dozens suffice."""
+LEAST = 1e-12
+"""Least relative damping, so that the block of a view with too few corners can be inverted."""
+
+
+class UndeterminedError(ValueError):
+    """The observations do not determine a parameter: its index among those of all cameras is `parameter`."""
+
+    def __init__(self, parameter: int) -> None:
+        self.parameter = parameter
+        super().__init__(f"parameter {parameter} is not determined")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,18 +75,15 @@ class Bundle:
     Parameters
     ----------
     observations : BoardObservations
-        What was seen.
+        What was seen, sorted by view and then by camera.
     fixed_camera, fixed_view : int
         The index of the camera, or of the view (in the order of the labels), whose pose is not estimated; the other -1.
     """
 
     def __init__(self, observations: BoardObservations, *, fixed_camera: int = -1, fixed_view: int = -1) -> None:
-        order = np.lexsort((observations.corner, observations.camera, observations.view))
-        self.order = order
-        self.camera = observations.camera[order]
-        self.labels, self.view = np.unique(observations.view[order], return_inverse=True)
-        self.px = observations.px[order]
-        self.place_m = observations.board_m[observations.corner[order]]
+        self.camera, self.px = observations.camera, observations.px
+        self.labels, self.view = np.unique(observations.view, return_inverse=True)
+        self.place_m = observations.board_m[observations.corner]
         self.count = len(observations.cameras)
         self.fixed_camera, self.fixed_view = fixed_camera, fixed_view
         self.pair, self.starts = np.unique(self.view * self.count + self.camera, return_index=True)
@@ -112,30 +121,32 @@ class Bundle:
         A, C, g = np.zeros((v, q, v, q)), np.zeros((w, v, q, 6)), np.zeros((v, q))
         B, h = np.zeros((w, 6, 6)), np.zeros((w, 6))
         view, camera = np.divmod(self.pair, v)
-        boards = summed(wJb, Jb)
+        boards, pulls = summed(wJb, Jb), summed(wJb, r[..., None])[..., 0]
         C[view, camera] = summed(wJc, Jb)
-        np.add.at(A, (camera, slice(None), camera), summed(wJc, Jc))
+        cameras = summed(wJc, Jc)
+        for c in range(v):
+            A[c, :, c] = cameras[camera == c].sum(axis=0)
         np.add.at(B, view, boards)
         np.add.at(g, camera, summed(wJc, r[..., None])[..., 0])
-        np.add.at(h, view, summed(wJb, r[..., None])[..., 0])
-        A = A.reshape(v * q, v * q)
-        for matrix in (A, B):  # what is fixed has no derivatives: it stays where it is
+        np.add.at(h, view, pulls)
+        square = A.reshape(v * q, v * q)
+        for matrix in (square, B):  # what is fixed has no derivatives: it stays where it is
             diagonal = np.einsum("...ii->...i", matrix)
             diagonal[diagonal == 0] = 1.0
-        return Normal(A, B, C.reshape(w, v * q, 6), g.ravel(), h, boards, view, camera)
+        return Normal(square, B, C.reshape(w, v * q, 6), g.ravel(), h, boards, pulls, view, camera)
 
-    def minimise(self, state: State, loss: Callable[[Array], tuple[float, Array]], settled: float) -> State:
+    def minimise(self, state: State, loss: Loss, settled: float) -> State:
         """Return the state of least loss near one.
 
         Parameters
         ----------
         state : State
             Where to start.
-        loss : callable
-            From squared residuals (M,) to the total loss and the weights (M,), its derivatives.
+        loss : Loss
+            What is minimised.
         settled : float
-            Stop where the next step promises no larger decrease of the loss. Where that is a chi-squared, all moves left
-            are about its root in standard deviations.
+            Stop where the next step promises no larger decrease of the loss. Where that is a chi-squared, what is
+            left to move is about its root in standard deviations.
         """
         damping, at = 1e-4, self.linearise(state)
         total, weight = loss((at.residual_px**2).sum(axis=1))
@@ -148,7 +159,7 @@ class Bundle:
             at = self.linearise(tried)
             new, weight = loss((at.residual_px**2).sum(axis=1))
             if new < total:
-                state, total, damping, normal = tried, new, damping / 10, self.normal(at, weight)
+                state, total, damping, normal = tried, new, max(damping / 10, LEAST), self.normal(at, weight)
             elif damping > 1e8:
                 break
             else:
@@ -171,8 +182,8 @@ class Normal:
         The blocks of cameras, views and both.
     g, h : (V q,), (W, 6) float64
         The gradient by cameras and views.
-    boards : (G, 6, 6) float64
-        What each pair of camera and view adds to B.
+    boards, pulls : (G, 6, 6), (G, 6) float64
+        What each pair of camera and view adds to B and h.
     view, camera : (G,) int64
         The pairs.
     """
@@ -183,6 +194,7 @@ class Normal:
     g: Array
     h: Array
     boards: Array
+    pulls: Array
     view: NDArray[np.int64]
     camera: NDArray[np.int64]
 
@@ -204,16 +216,16 @@ class Normal:
 
         Raises
         ------
-        numpy.linalg.LinAlgError
+        UndeterminedError
             If the equations are singular to rounding.
         """
-        inverse = np.linalg.inv(self.B)
+        inverse = np.linalg.inv(self.B + LEAST * self.B * np.eye(6))
         G = inverse @ self.C.transpose(0, 2, 1)
         S = self.A - np.einsum("wci,wid->cd", self.C, G)
         scale = 1 / np.sqrt(np.diag(self.A))
         values, vectors = np.linalg.eigh(scale[:, None] * S * scale)
         if not values[0] > 1e-13 * values[-1]:
-            raise np.linalg.LinAlgError(int(np.abs(vectors[:, 0]).argmax()))
+            raise UndeterminedError(int(np.abs(vectors[:, 0]).argmax()))
         root = scale[:, None] * vectors / np.sqrt(values)
         cameras = root @ root.T
         Gc = G @ cameras
@@ -229,8 +241,22 @@ class Normal:
         A, K = (m.reshape(v, q, v, q)[own, :, own] for m in (self.A, covariance.cameras))
         C, X = (m.reshape(len(m), v, q, 6)[self.view, self.camera] for m in (self.C, covariance.both))
         pairs = 2 * (C * X).sum(axis=(1, 2)) + (self.boards * covariance.boards[self.view]).sum(axis=(1, 2))
-        spent = (A * K).sum(axis=(1, 2)) + np.bincount(self.camera, pairs, v)
+        spent = (A * K).sum(axis=(1, 2)) + _sums(self.camera, pairs, v)
         return np.asarray(2 * observations - spent)
+
+    def explained(self, cameras: int) -> tuple[Array, Array]:
+        """Return by how much chi-squared would fall if a camera (V,) could move the board in each view for itself.
+
+        The second array is how many numbers would be estimated for it.
+        """
+        inverse = np.linalg.pinv(self.boards, hermitian=True)
+        fall = np.einsum("gi,gij,gj->g", self.pulls, inverse, self.pulls)
+        rank = np.rint(np.einsum("gij,gji->g", inverse, self.boards))
+        return _sums(self.camera, fall, cameras), _sums(self.camera, rank, cameras)
+
+
+def _sums(index: NDArray[np.int64], value: Array, count: int) -> Array:
+    return np.bincount(index, value, count).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fusion import validation
 from fusion.calibration import start
-from fusion.calibration.bundle import Array, Bundle, State
+from fusion.calibration.bundle import Bundle, State, UndeterminedError
 from fusion.calibration.lens import Lens
 from fusion.calibration.observations import BoardObservations
 from fusion.calibration.report import Calibration, CameraFit, ViewFit, board_residuals_m
@@ -30,8 +30,8 @@ def calibrate(
     """Estimate lenses and poses of cameras, and their covariance, from views of a board.
 
     Each camera is calibrated alone by OpenCV (Zhang 2000, "A Flexible New Technique for Camera Calibration"), poses are
-    chained over a spanning tree of shared views, and all parameters are adjusted together by maximum likelihood: lenses,
-    camera poses, and the board's pose in every view. Corners that disagree with all others are left out. The covariance
+    chained over a spanning tree of shared views, and all is adjusted together by maximum likelihood: lenses, poses of
+    cameras, and the board's pose in every view. Corners that disagree with all others are left out. The covariance
     is the inverse of the normal equations, each camera's corners weighted by their own noise. No random numbers are
     involved.
 
@@ -71,13 +71,15 @@ def calibrate(
         raise ValueError(f"rejection must lie in (0, 1); got {rejection}")
     if not observations.cameras:
         raise ValueError("observations must have a camera; got none")
+    order = np.lexsort((observations.corner, observations.camera, observations.view))
+    ordered = observations.subset(order)
     lenses, seen = zip(
-        *[start.alone(observations.of_camera(c), model, count) for c in range(len(observations.cameras))], strict=True
+        *[start.alone(ordered.of_camera(c), model, count) for c in range(len(observations.cameras))], strict=True
     )
-    posed = observations.subset(np.isin(observations.view, sorted({label for known in seen for label in known})))
-    bundle = _bundle(posed, world_view)
-    fit = _adjusted(bundle, _start(bundle, observations.cameras, lenses, seen), observations.cameras, rejection)
-    return _result(observations, bundle, fit)
+    posed = np.isin(ordered.view, sorted({label for known in seen for label in known}))
+    bundle = _bundle(ordered.subset(posed), world_view)
+    fit = _adjusted(bundle, _start(bundle, tuple(observations.cameras), lenses, seen), observations.cameras, rejection)
+    return _result(observations, order[posed], bundle, fit)
 
 
 def _coefficients(model: str, distortion: int | None) -> int:
@@ -94,8 +96,9 @@ def _coefficients(model: str, distortion: int | None) -> int:
 def _bundle(observations: BoardObservations, world_view: int | None) -> Bundle:
     if world_view is None:
         return Bundle(observations, fixed_camera=0)
-    labels = np.unique(observations.view)
-    found = np.flatnonzero(labels == world_view)
+    if isinstance(world_view, bool) or not isinstance(world_view, (int, np.integer)):
+        raise TypeError(f"world_view must be an integer; got {type(world_view).__name__}")
+    found = np.flatnonzero(np.unique(observations.view) == world_view)
     if not len(found):
         raise ValueError(f"world_view must be a view in which a camera saw the board's pose; got {world_view!r}")
     return Bundle(observations, fixed_view=int(found[0]))
@@ -116,8 +119,8 @@ def _adjusted(bundle: Bundle, state: State, cameras: Sequence[str], rejection: f
     names = (*state.lenses[0].names, *["orientation"] * 3, *["place"] * 3)
     try:
         fit = adjust(bundle, state, rejection)
-    except np.linalg.LinAlgError as error:
-        camera, parameter = divmod(int(error.args[0]), len(names))
+    except UndeterminedError as error:
+        camera, parameter = divmod(error.parameter, len(names))
         raise ValueError(start.undetermined(cameras[camera], names[parameter])) from error
     sigma = np.sqrt(np.diag(fit.covariance.cameras)).reshape(len(cameras), -1)
     for name, lens, deviation in zip(cameras, fit.state.lenses, sigma, strict=True):
@@ -126,51 +129,47 @@ def _adjusted(bundle: Bundle, state: State, cameras: Sequence[str], rejection: f
     return fit
 
 
-def _result(observations: BoardObservations, bundle: Bundle, fit: Fit) -> Calibration:
-    state, sizes = fit.state, observations.sizes_px.tolist()
-    rig = CameraRig(
-        [
-            lens.camera(name, R, t, tuple(size))
-            for name, lens, R, t, size in zip(
-                observations.cameras, state.lenses, state.rotation, state.translation_m, sizes, strict=True
-            )
-        ]
-    )
+def _result(observations: BoardObservations, used: NDArray[np.int64], bundle: Bundle, fit: Fit) -> Calibration:
+    state, sizes = fit.state, map(tuple, observations.sizes_px.tolist())
+    placed = zip(observations.cameras, state.lenses, state.rotation, state.translation_m, sizes, strict=True)
+    rig = CameraRig([lens.camera(name, R, t, size) for name, lens, R, t, size in placed])
     covariance = fit.covariance.cameras.copy()
     q = len(covariance) // bundle.count
     if bundle.fixed_camera >= 0:
         fixed = slice(q * (bundle.fixed_camera + 1) - 6, q * (bundle.fixed_camera + 1))
         covariance[fixed] = covariance[:, fixed] = 0.0
-    squares = (fit.residual_px**2).sum(axis=1)
-
-    def rms(mine: NDArray[np.bool_]) -> float:
-        return float(np.sqrt(squares[mine & fit.inliers].mean())) if (mine & fit.inliers).any() else float("nan")
-
-    cameras = []
-    for c, name in enumerate(observations.cameras):
-        mine, own = bundle.camera == c, slice(c * q, c * q + q)
-        views, outliers = len(np.unique(bundle.view[mine])), int((mine & ~fit.inliers).sum())
-        names = (*state.lenses[c].names, "rx", "ry", "rz", "x", "y", "z")
-        cameras.append(
-            CameraFit(
-                name, rms(mine), float(fit.noise_px[c]), views, int(mine.sum()), outliers, names, covariance[own, own]
-            )
-        )
-    everywhere = zip(bundle.labels.tolist(), state.board_rotation, state.board_translation_m, strict=True)
-    boards = [ViewFit(label, R, t, rms(bundle.view == w)) for w, (label, R, t) in enumerate(everywhere)]
-    unused = len(observations.px) - len(bundle.px)
     inliers = np.zeros(len(observations.px), bool)
-    posed = np.flatnonzero(np.isin(observations.view, bundle.labels))
-    inliers[posed[bundle.order]] = fit.inliers
+    inliers[used] = fit.inliers
     residuals_m = board_residuals_m(rig, observations.subset(inliers), float(fit.noise_px.max()))
-    total: Array = np.ones(len(bundle.px), bool)
+    everywhere = zip(bundle.labels.tolist(), state.board_rotation, state.board_translation_m, strict=True)
     return Calibration(
         rig,
-        tuple(cameras),
-        tuple(boards),
-        rms(total),
+        tuple(_camera(bundle, fit, c, rig.ids[c], covariance) for c in range(len(rig))),
+        tuple(ViewFit(label, R, t, _rms(fit, bundle.view == w)) for w, (label, R, t) in enumerate(everywhere)),
+        _rms(fit, np.ones(len(bundle.px), bool)),
         float(np.sqrt((residuals_m**2).mean())) if len(residuals_m) else float("nan"),
         covariance,
         inliers,
-        unused,
+        len(observations.px) - len(bundle.px),
     )
+
+
+def _camera(bundle: Bundle, fit: Fit, index: int, name: str, covariance: NDArray[np.float64]) -> CameraFit:
+    q = len(covariance) // bundle.count
+    mine, own = bundle.camera == index, slice(index * q, index * q + q)
+    return CameraFit(
+        id=name,
+        rms_px=_rms(fit, mine),
+        noise_px=float(fit.noise_px[index]),
+        within_px=float(fit.within_px[index]),
+        views=len(np.unique(bundle.view[mine])),
+        corners=int(mine.sum()),
+        outliers=int((mine & ~fit.inliers).sum()),
+        names=(*fit.state.lenses[index].names, "rx", "ry", "rz", "x", "y", "z"),
+        covariance=covariance[own, own],
+    )
+
+
+def _rms(fit: Fit, mine: NDArray[np.bool_]) -> float:
+    squares = (fit.residual_px[mine & fit.inliers] ** 2).sum(axis=1)
+    return float(np.sqrt(squares.mean())) if len(squares) else float("nan")

@@ -98,9 +98,7 @@ def _csv(path: Path, board_m: NDArray[np.float64] | None) -> BoardObservations:
             raise RecordingError(path, f"is malformed: {error}") from error
     keys = np.array(list(rows), np.int64).reshape(-1, 3)
     px = np.array(list(rows.values())).reshape(-1, 2)
-    return _made(
-        path, tuple(cameras), keys[:, 1], keys[:, 0], keys[:, 2], px, _board(path, places, board_m)
-    )
+    return _made(path, tuple(cameras), keys[:, 1], keys[:, 0], keys[:, 2], px, _board(path, places, board_m))
 
 
 def _columns(path: Path, header: Any) -> dict[str, str]:
@@ -167,7 +165,7 @@ def _board(
 
 def _npz(path: Path, board_m: NDArray[np.float64] | None) -> BoardObservations:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except OSError:
         raise
@@ -179,15 +177,21 @@ def _npz(path: Path, board_m: NDArray[np.float64] | None) -> BoardObservations:
     places = arrays.get("board_m")
     if places is None and board_m is None:
         raise RecordingError(path, "does not tell the board's geometry (board_m), so it must be given")
-    if places is not None and board_m is not None and (
-        places.shape != board_m.shape or not np.allclose(places, board_m, rtol=0, atol=1e-6)
+    if (
+        places is not None
+        and board_m is not None
+        and (places.shape != board_m.shape or not np.allclose(places, board_m, rtol=0, atol=1e-6))
     ):
         raise RecordingError(path, "has another board than the one given", field="board_m")
     cameras = tuple(map(str, np.atleast_1d(arrays["cameras"]).tolist()))
     rows = (arrays[name] for name in ("camera", "view", "corner", "px"))
-    return _made(path, cameras, *rows, board_m if places is None else places, *(
-        [arrays["sizes_px"]] if "sizes_px" in arrays else []
-    ))
+    return _made(
+        path,
+        cameras,
+        *rows,
+        board_m if places is None else places,
+        *([arrays["sizes_px"]] if "sizes_px" in arrays else []),
+    )
 
 
 def _made(path: Path, *arguments: Any) -> BoardObservations:

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fusion.calibration.observations import Array
 from fusion.camera import Camera
 from fusion.extras import require
-
-Array = NDArray[np.float64]
 
 NAMES = {
     "pinhole": ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6", "s1", "s2", "s3", "s4", "tx", "ty"),

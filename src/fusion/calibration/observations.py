@@ -1,12 +1,14 @@
 """What cameras saw of a calibration board: the corners, view by view."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion import validation
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,17 +79,16 @@ class BoardObservations:
             view, camera, corner = rows[counts > 1][0].tolist()
             raise ValueError(f"camera {self.cameras[camera]!r} must see a corner once; twice {corner} in view {view}")
 
-    def subset(self, keep: NDArray[np.bool_]) -> "BoardObservations":
-        """Return some of the observations, of the same cameras."""
-        rows = (a[keep] for a in (self.camera, self.view, self.corner, self.px))
-        return BoardObservations(self.cameras, *rows, self.board_m, self.sizes_px)
+    def subset(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> "BoardObservations":
+        """Return some of the observations, by a mask or by their indices, of the same cameras."""
+        camera, view, corner, px = self.camera[keep], self.view[keep], self.corner[keep], self.px[keep]
+        return replace(self, camera=camera, view=view, corner=corner, px=px)
 
     def of_camera(self, index: int) -> "BoardObservations":
         """Return what one camera saw, as the observations of a rig of its own."""
-        mine = self.camera == index
-        rows = (self.view[mine], self.corner[mine], self.px[mine])
+        mine = self.subset(self.camera == index)
         size_px = self.sizes_px[index : index + 1]
-        return BoardObservations((self.cameras[index],), np.zeros(mine.sum(), np.int64), *rows, self.board_m, size_px)
+        return replace(mine, cameras=(self.cameras[index],), camera=np.zeros_like(mine.camera), sizes_px=size_px)
 
 
 def charuco_corners(columns: int, rows: int, square_m: float) -> NDArray[np.float64]:

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.calibration.lens import Array
-from fusion.calibration.observations import BoardObservations
+from fusion.calibration.observations import Array, BoardObservations
 from fusion.rig import CameraRig
 
 FORMAT = "fusion.calibration/1"
@@ -25,18 +24,23 @@ class CameraFit:
         Root of the mean squared distance between corners and reprojections, over the corners used, pixels.
     noise_px : float
         Standard deviation of a corner in x and in y, pixels, estimated from the residuals.
+    within_px : float
+        The same if the camera could move the board for itself in each view. Where `noise_px` is much larger, the camera
+        disagrees with the others about where the board was: most often it took its images at other instants. The
+        covariance, which believes that errors of corners are independent, is then too small.
     views, corners, outliers : int
         How many views and corners there were, and how many corners were left out because nothing explains them.
     names : tuple of str
         The q parameters: ``fx, fy, cx, cy``, the distortion's, ``rx, ry, rz``, ``x, y, z``.
     covariance : (q, q) float64
-        Their covariance, in pixels, radians and metres. The rotation's is that of a small turn d on top, in the camera's
-        frame: ``exp([d]_x) @ rotation``; x, y, z are the translation. Zero where the pose defines the world.
+        Their covariance, in pixels, radians and metres. The rotation's is that of a small turn d on top, in the
+        camera's frame: ``exp([d]_x) @ rotation``; x, y, z are the translation. Zero where the pose defines the world.
     """
 
     id: str
     rms_px: float
     noise_px: float
+    within_px: float
     views: int
     corners: int
     outliers: int
@@ -123,6 +127,7 @@ class Calibration:
                     "center_m": camera.center_m.tolist(),
                     "rms_px": _or_none(fit.rms_px),
                     "noise_px": fit.noise_px,
+                    "within_px": fit.within_px,
                     "views": fit.views,
                     "corners": fit.corners,
                     "outliers": fit.outliers,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.calibration.bundle import Array, Bundle, Covariance, State
+from fusion.calibration.bundle import Bundle, Covariance, Loss, State
+from fusion.calibration.observations import Array
 
 CAUCHY = 2.3849
 """Scale of the Cauchy loss in standard deviations: 95 % efficiency where the noise is normal (Zhang 1997, table 1)."""
@@ -32,6 +33,8 @@ class Fit:
         Standard deviation of each camera's corners in x and in y, from its residuals and their redundancy.
     covariance : Covariance
         Of the solution.
+    within_px : (V,) float64
+        What `noise_px` would be if every camera saw the board at a pose of its own in each view.
     """
 
     state: State
@@ -39,6 +42,7 @@ class Fit:
     inliers: NDArray[np.bool_]
     noise_px: Array
     covariance: Covariance
+    within_px: Array
 
 
 def adjust(bundle: Bundle, state: State, rejection: float) -> Fit:
@@ -57,15 +61,14 @@ def adjust(bundle: Bundle, state: State, rejection: float) -> Fit:
 
     Raises
     ------
-    numpy.linalg.LinAlgError
-        If the observations do not determine every parameter; holds the index of the worst.
+    UndeterminedError
+        If the observations do not determine every parameter.
     """
     typical = _typical(_squares(bundle, state))
     for _ in range(ROUNDS):
-        scale = (CAUCHY * typical) ** 2
-        state = bundle.minimise(state, lambda squares, scale=scale: _cauchy(squares, scale), 0.1)
-        before, typical = typical, _typical(_squares(bundle, state))
-        if typical > 0.99 * before:
+        state = bundle.minimise(state, _cauchy((CAUCHY * typical) ** 2), 0.1)
+        last, typical = typical, _typical(_squares(bundle, state))
+        if typical > 0.99 * last:
             break
     noise = np.full(bundle.count, typical)
     inliers = np.zeros(len(bundle.px), bool)
@@ -73,14 +76,21 @@ def adjust(bundle: Bundle, state: State, rejection: float) -> Fit:
         bound = -2 * math.log(rejection) * noise[bundle.camera] ** 2
         before, inliers = inliers, _squares(bundle, state) <= bound
         weight = np.where(inliers, noise[bundle.camera] ** -2.0, 0.0)
-        state = bundle.minimise(state, lambda squares, w=weight: (float((w * squares).sum()), w), 1e-6)
+        state = bundle.minimise(state, _squared(weight), 1e-6)
         at = bundle.linearise(state)
         normal = bundle.normal(at, weight)
         covariance = normal.covariance()
-        old, noise = noise, _noise(bundle, at.residual_px, inliers, normal.redundancy(covariance, _count(bundle, inliers)))
+        old, noise = (
+            noise,
+            _noise(bundle, at.residual_px, inliers, normal.redundancy(covariance, _count(bundle, inliers))),
+        )
         if np.array_equal(before, inliers) and np.allclose(old, noise, rtol=1e-3):
             break
-    return Fit(state, at.residual_px, inliers, noise, covariance)
+    squares = np.where(inliers, weight * (at.residual_px**2).sum(axis=1), 0.0)
+    fall, spent = normal.explained(bundle.count)
+    left = np.bincount(bundle.camera, squares, bundle.count) - fall
+    within = old * np.sqrt(np.maximum(left, 0.0) / np.maximum(2 * _count(bundle, inliers) - spent, 1.0))
+    return Fit(state, at.residual_px, inliers, noise, covariance, within)
 
 
 def _squares(bundle: Bundle, state: State) -> Array:
@@ -95,9 +105,16 @@ def _typical(squares: Array) -> float:
     return max(math.sqrt(float(np.median(squares)) / (2 * math.log(2))), FINEST_PX)
 
 
-def _cauchy(squares: Array, scale: float) -> tuple[float, Array]:
-    relative = squares / scale
-    return float((CAUCHY**2 * np.log1p(relative)).sum()), CAUCHY**2 / scale / (1 + relative)
+def _cauchy(scale: float) -> Loss:
+    def loss(squares: Array) -> tuple[float, Array]:
+        relative = squares / scale
+        return float((CAUCHY**2 * np.log1p(relative)).sum()), CAUCHY**2 / scale / (1 + relative)
+
+    return loss
+
+
+def _squared(weight: Array) -> Loss:
+    return lambda squares: (float((weight * squares).sum()), weight)
 
 
 def _count(bundle: Bundle, inliers: NDArray[np.bool_]) -> NDArray[np.int64]:

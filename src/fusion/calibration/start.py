@@ -1,14 +1,15 @@
 """Where bundle adjustment starts: each camera alone, then poses chained over the views that cameras share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.calibration.bundle import Array, Bundle
+from fusion.calibration.bundle import Bundle
 from fusion.calibration.lens import Lens
-from fusion.calibration.observations import BoardObservations
+from fusion.calibration.observations import Array, BoardObservations
 from fusion.extras import require
 
 FEWEST_CORNERS = 6
@@ -45,7 +46,8 @@ def alone(observations: BoardObservations, model: str, distortion: int) -> tuple
         )
     cv2 = require("cv2", extra="vision")
     try:
-        lens, rotation, translation_m = _opencv(kept, model, distortion)
+        with _one_thread(cv2):
+            lens, rotation, translation_m = _opencv(kept, model, distortion)
     except cv2.error as error:
         raise ValueError(undetermined(name, "lens")) from error
     labels = np.unique(kept.view).tolist()
@@ -81,6 +83,17 @@ def _collinear(points: Array) -> bool:
     return bool(values[1] < 1e-3 * values[0])
 
 
+@contextmanager
+def _one_thread(cv2: Any) -> Iterator[None]:
+    """Keep OpenCV to one thread: several add up their sums in any order, and no two runs would have the same bits."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
 def _opencv(observations: BoardObservations, model: str, distortion: int) -> tuple[Lens, Array, Array]:
     """Return OpenCV's calibration (Zhang 2000) of few parameters: lens, rotations (W, 3, 3), translations (W, 3)."""
     cv2 = require("cv2", extra="vision")
@@ -109,7 +122,7 @@ def _opencv(observations: BoardObservations, model: str, distortion: int) -> tup
 
 
 def _flattened(px: Array, centre: Array, widest: float) -> tuple[Array, Array]:
-    """Return what a pinhole of the same focal length would see, and its matrix, of an equidistant fisheye (r = f theta).
+    """Return what a pinhole would see of an equidistant fisheye's picture (r = f theta), and the matrix of both.
 
     The focal length is such that the outermost corner lies at the angle `widest`.
     """
@@ -171,7 +184,7 @@ def _between(a: Poses, b: Poses) -> Array:
 
 
 def boards(bundle: Bundle, cameras: list[Array], lenses: tuple[Lens, ...], seen: Sequence[Poses]) -> list[Array]:
-    """Return the pose (4, 4) of the board in the world for every view: of those of its cameras the one that fits best."""
+    """Return the pose (4, 4) of the board in the world for every view: of those that its cameras tell the best."""
     result = []
     for w, label in enumerate(bundle.labels.tolist()):
         tried = [np.linalg.inv(cameras[c]) @ known[label] for c, known in enumerate(seen) if label in known]
@@ -180,9 +193,7 @@ def boards(bundle: Bundle, cameras: list[Array], lenses: tuple[Lens, ...], seen:
     return result
 
 
-def _misfit(
-    bundle: Bundle, cameras: list[Array], lenses: tuple[Lens, ...], T: Array, mine: NDArray[np.bool_]
-) -> float:
+def _misfit(bundle: Bundle, cameras: list[Array], lenses: tuple[Lens, ...], T: Array, mine: NDArray[np.bool_]) -> float:
     """Return the sum of distances in a view; infinity where the board would lie behind a camera."""
     total = 0.0
     for c in np.unique(bundle.camera[mine]).tolist():
