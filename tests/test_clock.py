@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fusion.calibration import estimate_clock_offset
+from fusion import Engine, Targets
+from fusion.calibration import arm_reach, estimate_clock_offset
+from fusion.simulation import SimulationSettings, simulate
 
 BASE = 1_600_000_000_000_000_000
 
@@ -131,3 +133,26 @@ def test_any_times_give_an_error_or_an_offset(
     assert np.isfinite(told.offset_s)
     assert told.sigma_s > 0
     assert 0 <= told.probability <= 1
+
+
+def test_reach_is_that_of_the_farthest_arm() -> None:
+    joints_m = np.zeros((2, 8, 3))
+    joints_m[0, 6] = [0.3, 0.4, 1.0]
+    joints_m[1, 7] = np.nan
+    unseen = np.full((1, 8, 3), np.nan)
+    frames = [Targets(BASE + 5, ("a", "b"), joints_m, np.ones((2, 8))), Targets(BASE, ("a",), unseen, np.ones((1, 8)))]
+    motion_ns, reach_m = arm_reach(frames)
+    assert motion_ns.tolist() == [BASE + 5, BASE]
+    np.testing.assert_array_equal(reach_m, [0.5, np.nan])
+
+
+def test_a_store_whose_cameras_are_late() -> None:
+    """Clocks 1.5 s apart are told to a third of a second: shoppers are not exactly at full stretch when they take."""
+    simulation = simulate(SimulationSettings(seed=2, duration_s=60, shoppers=5))
+    engine = Engine(simulation.store)
+    engine.push(simulation.observations)
+    starts_ns = [interaction.start_ns for interaction in engine.finish().interactions]
+    motion_ns, reach_m = arm_reach(frame for frame in simulation.observations if isinstance(frame, Targets))
+    told = estimate_clock_offset(motion_ns - 1_500_000_000, starts_ns, intensity=reach_m)
+    assert told.offset_s == pytest.approx(1.5, abs=0.35)
+    assert told.probability > 0.9

@@ -7,6 +7,7 @@ from fusion.calibration.cameras import calibrate
 from fusion.calibration.clock import ClockOffset, estimate_clock_offset
 from fusion.calibration.files import read_observations
 from fusion.calibration.images import detect_corners
+from fusion.calibration.motion import arm_reach
 from fusion.calibration.observations import BoardObservations, charuco_corners
 from fusion.calibration.report import Calibration, CameraFit, ViewFit, board_residuals_m
 
@@ -16,6 +17,7 @@ __all__ = [
     "CameraFit",
     "ClockOffset",
     "ViewFit",
+    "arm_reach",
     "board_residuals_m",
     "calibrate",
     "charuco_corners",

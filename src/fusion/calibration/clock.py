@@ -61,8 +61,12 @@ def estimate_clock_offset(
     Models"); the probability compares the maximum's surroundings with all other offsets in the range and with no
     relation at all (even odds; Schwarz 1978 for the two parameters more).
 
-    A lag between the motion and the event is part of the offset: use instants at which the hand takes, e.g. the middle
-    of its stay at the shelf, or the speed of its way back.
+    A lag between the motion and the event is part of the offset: give what happens at the same instant, such as
+    the farthest reach of an arm (`arm_reach`) and the starts of the interactions that an engine told::
+
+        motion_ns, reach_m = arm_reach(frames)
+        starts_ns = [interaction.start_ns for interaction in outcome.interactions]
+        offset = estimate_clock_offset(motion_ns, starts_ns, intensity=reach_m)
 
     Parameters
     ----------
@@ -71,7 +75,7 @@ def estimate_clock_offset(
     event_ns : (M,) int64
         Times of weight events by the other clock, M at least 4.
     intensity : (N,) float64, optional
-        How strong the motion was at each sample, e.g. the vertical speed of a hand; not negative, NaN where not seen.
+        How strong the motion was at each sample, e.g. the reach of an arm; not negative, NaN where not seen.
         The motions are its maxima, after smoothing by 0.1 s, and weigh by their height above the median.
     range_s : float
         The offset is looked for in ``[-range_s, range_s]``, at most 600 s.
