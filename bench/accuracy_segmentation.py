@@ -1,7 +1,8 @@
 """How good the segmentation is on hard simulated fixtures: ``python bench/accuracy_segmentation.py``.
 
-Two tables: whole events of the online segmenter (F1, errors against the bound, whether sigma_g is true, latencies, false
-events), and the changes of single plates beside skchange's FPOP (offline), river's Page-Hinkley and rolling thresholds.
+Two tables: whole events of the online segmenter (F1, errors against the bound, whether sigma_g is true, latencies,
+false events), and the changes of single plates beside skchange's FPOP (offline), river's Page-Hinkley (online) and
+rolling thresholds.
 """
 
 from typing import Annotated

@@ -35,7 +35,7 @@ def page_hinkley(grams: Array, rate_hz: float, threshold: float) -> tuple[Array,
 
 
 def rolling(grams: Array, rate_hz: float, threshold_g: float) -> tuple[Array, Array]:
-    """Rolling mean and deviation, as published systems do: two quiet half seconds, a second apart, that differ."""
+    """Compare the means of two quiet half seconds, a second apart, as published systems do."""
     n, gap = round(rate_hz / 2), round(rate_hz)
     total, squares = (np.cumsum(np.insert(v, 0, 0.0)) for v in (grams - grams[0], (grams - grams[0]) ** 2))
     mean = (total[n:] - total[:-n]) / n

@@ -188,5 +188,8 @@ def truth_of(simulation: PlateSimulation, plate: int) -> list[tuple[float, float
     """List a plate's true changes: seconds since the first sample, grams."""
     start = int(simulation.sample_ns[0])
     return [
-        ((c.time_ns - start) / NS, g) for c in simulation.changes for p, g in zip(c.plates, c.delta_g, strict=True) if p == plate
+        ((c.time_ns - start) / NS, g)
+        for c in simulation.changes
+        for p, g in zip(c.plates, c.delta_g, strict=True)
+        if p == plate
     ]

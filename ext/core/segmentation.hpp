@@ -136,7 +136,7 @@ inline void settle(const State& s, const Config& c, Out& out, std::int64_t p, st
     scatter = scatter > r ? scatter : r;
     if (s.i(STATE, p) == MOVING) tell(s, c, out, p, n, w, steps, scatter, quality * std::sqrt(r / scatter));
     if (s.i(STATE, p) == STARTING) {
-        s.f(NOISE, p) = w.scatter > START_NOISE ? w.scatter : START_NOISE;
+        s.f(NOISE, p) = 2.0f * w.scatter > START_NOISE ? 2.0f * w.scatter : START_NOISE;  // few blocks: be careful
         s.f(TREMOR, p) = w.spread > LEAST_NOISE ? w.spread : LEAST_NOISE;
         s.i(N_NOISE, p) = std::int32_t(n);
     } else if (quality < QUALITY_LONG) {
@@ -190,7 +190,10 @@ inline void try_settle(const State& s, const Config& c, Out& out, std::int64_t p
         }
     }
     if (blocks < c.steady) return;
-    const Calm longer = calm(s, c, p, c.steady, tick, blocks < c.hold ? QUIET * r : FAR * FAR);
+    // A load that is too heavy for a hand may make its plate louder.
+    const float size = std::fabs(s.f(MEAN, p)), sway = size > HAND_G ? STILL_SHARE * size : 0.0f;
+    const float most = QUIET * r > sway * sway ? QUIET * r : sway * sway;
+    const Calm longer = calm(s, c, p, c.steady, tick, blocks < c.hold ? most : FAR * FAR);
     if (longer.count == 0) return;
     const std::int64_t quiet = tick - c.steady * c.block + 1;
     const float quality = longer.scatter <= QUIET * r ? QUALITY_LONG : QUALITY_FORCED;

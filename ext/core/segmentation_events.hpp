@@ -53,8 +53,9 @@ inline void emit(const State& s, const Config& c, Out& out, std::int64_t e, bool
         start_ns = s.rl(R_START_NS, r) < start_ns ? s.rl(R_START_NS, r) : start_ns;
         end_ns = s.rl(R_END_NS, r) > end_ns ? s.rl(R_END_NS, r) : end_ns;
         quality = s.rf(R_QUALITY, r) < quality ? s.rf(R_QUALITY, r) : quality;
-        if (!s.rl(R_FELT, r) && std::fabs(delta(s, r)) > largest) {
-            largest = std::fabs(delta(s, r));
+        const float size = s.rl(R_FELT, r) ? 0.0f : std::fabs(delta(s, r));
+        if (size > largest) {
+            largest = size;
             step_ns = s.rl(R_STEP_NS, r);
         }
         if (kind != CHANGE || !s.rl(R_FELT, r)) insert_member(s, c, out, first, r);
@@ -99,6 +100,7 @@ inline void finish(const State& s, const Config& c, Out& out, std::int64_t e, fl
 /// Enter a change of plate p into the event that it belongs to, or into a new one.
 inline void add_record(const State& s, const Config& c, Out& out, std::int64_t p, Change change) {
     if (s.head[RECORDS] == s.capacity) finish(s, c, out, 0, QUALITY_EARLY);
+    change.step = change.step > change.first ? change.step : change.first;
     align(s, c, p, change);
     std::int64_t key = find_event(s, c, p, change);
     if (key < 0) {

@@ -27,31 +27,55 @@ FUSION_INLINE float most_of(float a, float b) {
     return a > b ? a : b;
 }
 
-/// Take n rows of grams into the block; whether a reading is beyond its limit.
-FUSION_INLINE bool fill_body(const State& s, const float* grams, std::int64_t n) {
-    float *const limit = &s.f(LIMIT, 0), *const level = &s.f(LEVEL, 0), *const sums = &s.f(SUM, 0);
-    float *const squares = &s.f(SQUARES, 0), *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0);
-    float* const counts = &s.f(COUNT, 0);
+/// Take K rows of grams, from `grams` and tick `first` on, into the block; whether a reading is beyond its limit.
+template <int K>
+FUSION_INLINE bool fill_rows(const State& s, const float* grams, std::int64_t first) {
+    const float *const limits = &s.f(LIMIT, 0), *const levels = &s.f(LEVEL, 0);
+    float *const sums = &s.f(SUM, 0), *const squares = &s.f(SQUARES, 0), *const counts = &s.f(COUNT, 0);
+    float *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0);
+    float* rows[K];
+    for (int k = 0; k < K; ++k) {
+        rows[k] = s.samples + s.row(first + k) * s.stride;
+        for (std::int64_t p = 0; p < s.plates; ++p) rows[k][p] = grams[k * s.plates + p];
+    }
     const std::int64_t stride = s.stride / LANES * LANES;
     std::int32_t faulty = 0;
-    for (std::int64_t k = 0; k < n; ++k) {
-        float* const row = s.samples + s.row(s.head[TICK] - (n - 1 - k)) * s.stride;
-        for (std::int64_t p = 0; p < s.plates; ++p) row[p] = grams[k * s.plates + p];
-        FUSION_VECTORISE
-        for (std::int64_t p = 0; p < stride; ++p) {
-            const float x = row[p];
-            const bool valid = std::fabs(x) < limit[p];
-            const float d = pick(valid, x - level[p], 0.0f);
-            row[p] = pick(valid, x, NOT_A_NUMBER);
-            sums[p] += d;
-            squares[p] += d * d;
-            lows[p] = least_of(pick(valid, d, FAR), lows[p]);
-            highs[p] = most_of(pick(valid, d, -FAR), highs[p]);
-            counts[p] += pick(valid, 1.0f, 0.0f);
+    FUSION_VECTORISE
+    for (std::int64_t p = 0; p < stride; ++p) {
+        const float limit = limits[p], level = levels[p];
+        float sum = sums[p], square = squares[p], low = lows[p], high = highs[p], count = counts[p];
+        for (int k = 0; k < K; ++k) {
+            const float x = rows[k][p];
+            const bool valid = std::fabs(x) < limit;
+            const float d = pick(valid, x - level, 0.0f);
+            rows[k][p] = pick(valid, x, NOT_A_NUMBER);
+            sum += d;
+            square += d * d;
+            low = least_of(pick(valid, d, FAR), low);
+            high = most_of(pick(valid, d, -FAR), high);
+            count += pick(valid, 1.0f, 0.0f);
             faulty |= (x == x) & !valid;
         }
+        sums[p] = sum;
+        squares[p] = square;
+        lows[p] = low;
+        highs[p] = high;
+        counts[p] = count;
     }
     return faulty != 0;
+}
+
+/// Take n rows of grams into the block, several at once where there are; whether a reading is beyond its limit.
+FUSION_INLINE bool fill_body(const State& s, const float* grams, std::int64_t n) {
+    bool faulty = false;
+    std::int64_t k = 0;
+    for (const std::int64_t first = s.head[TICK] - (n - 1); k < n;) {
+        const bool three = n - k >= 3;
+        faulty |=
+            three ? fill_rows<3>(s, grams + k * s.plates, first + k) : fill_rows<1>(s, grams + k * s.plates, first + k);
+        k += three ? 3 : 1;
+    }
+    return faulty;
 }
 
 struct Ladder {
@@ -65,6 +89,7 @@ FUSION_INLINE Ladder summarise_body(const State& s, const Config& c) {
     const float *const sums = &s.f(SUM, 0), *const squares = &s.f(SQUARES, 0), *const counts = &s.f(COUNT, 0);
     const float *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0), *const noises = &s.f(NOISE, 0);
     const float *const watched = &s.f(WATCHED, 0), *const limits = &s.f(LIMIT, 0);
+    const float* const tremors = &s.f(TREMOR, 0);
     const float* const newest = s.samples + s.row(s.head[TICK]) * s.stride;
     float *const means = &s.f(MEAN, 0), *const spreads = &s.f(SPREAD, 0), *const weights = &s.f(WEIGHT, 0);
     float* const last = &s.f(LAST, 0);
@@ -83,7 +108,7 @@ FUSION_INLINE Ladder summarise_body(const State& s, const Config& c) {
         const float spread = most_of(square / all - mean * mean, 0.0f);
         const float spread_rest = most_of((square - extreme * extreme) / rest - mean_rest * mean_rest, 0.0f);
         const float gap = extreme - mean_rest;
-        const bool wild = (n >= 4.0f) & (gap * gap > WILD * (spread_rest + floor));
+        const bool wild = (n >= 4.0f) & (gap * gap > WILD * (spread_rest + floor + tremors[p]));
         const bool valid = (n >= least) & (n > 0.0f);
         const float m = pick(valid, pick(wild, mean_rest, mean), 0.0f);
         const float v = pick(valid, pick(wild, spread_rest, spread), 0.0f);
@@ -125,7 +150,7 @@ FUSION_INLINE bool watch_body(const State& s, const Config& c) {
     std::int32_t *const run_up = &s.i(RUN_UP, 0), *const run_down = &s.i(RUN_DOWN, 0),
                         *const n_noise = &s.i(N_NOISE, 0);
     const float calm = 1.0f / s.activity[0], h = c.threshold, floor = c.floor_g * c.floor_g;
-    const float highest = 0.5f * h, suspicion = h / 3.0f;  // one wild block does not wake
+    const float highest = 0.6f * h, suspicion = h / 3.0f;  // one wild block does not wake
     const auto longest = std::int32_t(c.history), memory = std::int32_t(c.noise_blocks);
     const std::int64_t stride = s.stride / LANES * LANES;
     std::int32_t woken = 0;
@@ -186,13 +211,15 @@ FUSION_INLINE void judge_body(const State& s, const Config& c) {
     for (std::int64_t p = 0; p < stride; ++p) {
         const bool on = watched[p] > 0.0f, known = on & (before[p] > 0.0f) & (weights[p] > least);
         const float weight = pick(known, weights[p], 1.0f), error = sums[p] / weight;
-        const float ratio = error * error / (most_of(noises[p], floor) * (before[p] + 1.0f / weight));
+        const float expected = most_of(noises[p], floor) * (before[p] + 1.0f / weight);
+        const float ratio = error * error / expected;
         const float inflation = inflations[p], most = CLIP * most_of(inflation, 1.0f), drift = drifts[p];
+        const float bound = std::sqrt(most * expected), tame = most_of(least_of(error, bound), -bound);
         const std::int32_t n = n_windows[p], more = n + std::int32_t(n < 60);
         // As if five windows of white noise had been seen before.
         const float better = inflation + (least_of(ratio, most) - inflation) / float(more + 4);
         inflations[p] = pick(known, better, inflation);
-        drifts[p] = pick(known, drift + (error - drift) / 60.0f, drift);
+        drifts[p] = pick(known, drift + (tame - drift) / 60.0f, drift);
         n_windows[p] = pick(known, more, n);
         from[p] = levels[p];
         before[p] = pick(on, doubts[p], 0.0f);

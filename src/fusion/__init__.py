@@ -3,14 +3,15 @@
 from fusion.assignment import assign, assign_sparse, assignment_marginals, k_best
 from fusion.association import AssociationSettings, Associator, Candidate
 from fusion.backends import backend, use_backend
-from fusion.changepoints import Segmentation, segment
 from fusion.camera import Camera
+from fusion.changepoints import Segmentation, segment
 from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
 from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
 from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine
 from fusion.rig import CameraRig
-from fusion.segmentation import SegmentationSettings, Segmenter, WeightEvent
+from fusion.segmentation import Segmenter, WeightEvent
+from fusion.segmentation_settings import SegmentationSettings
 from fusion.store import Box, Facing, Fixture, Plate, Product, Shelf, Store
 from fusion.triangulation import Rays, Status, Triangulation, project, triangulate, undistort, unproject
 

@@ -1,4 +1,4 @@
-"""The commands: demo, simulate, replay, calibrate, info."""
+"""The commands: demo, simulate, replay, calibrate, doctor, info."""
 
 import json
 import platform
@@ -18,6 +18,7 @@ from rich.table import Table
 
 from fusion import Engine, Outcome, Store, __version__, backends, scoring, tables
 from fusion.calibration import BoardObservations, calibrate, charuco_corners, detect_corners, read_observations
+from fusion.doctor import Diagnosis, Doctor
 from fusion.errors import RecordingError
 from fusion.recordings import open_recording, write_recording
 from fusion.simulation import SimulationSettings, simulate
@@ -39,6 +40,9 @@ Backend = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the simulation.")]
 Duration = Annotated[float, typer.Option("--duration", min=20.0, help="Length of the simulation, seconds.")]
 Shoppers = Annotated[int, typer.Option("--shoppers", min=1, max=50, help="How many shoppers come.")]
+RecordingFolder = Annotated[Path, typer.Argument(metavar="RECORDING", help="Folder of a recording.")]
+Format = Annotated[str, typer.Option("--format", help="auto, nanostore or fusion.")]
+StoreMeta = Annotated[Path | None, typer.Option("--store-meta", help="NanoStore only: folder of the store's geometry.")]
 OutFile = Annotated[Path | None, typer.Option("--out", help="Write the outcome document (JSON) to this file.")]
 
 
@@ -76,11 +80,9 @@ def simulate_command(
 
 @app.command()
 def replay(
-    path: Annotated[Path, typer.Argument(metavar="RECORDING", help="Folder of a recording.")],
-    format: Annotated[str, typer.Option("--format", help="auto, nanostore or fusion.")] = "auto",
-    store_meta: Annotated[
-        Path | None, typer.Option("--store-meta", help="NanoStore only: folder of the store's geometry.")
-    ] = None,
+    path: RecordingFolder,
+    format: Format = "auto",
+    store_meta: StoreMeta = None,
     backend: Backend = None,
     out_file: OutFile = None,
 ) -> None:
@@ -125,12 +127,14 @@ def calibrate_command(
         with err.status("calibrating"):
             result = calibrate(observations, model=model, distortion=distortion, world_view=world_view)
         out.print(tables.calibration(result))
-        out.print(f"reprojection RMS {result.rms_px:.3f} px; board RMS {1e3 * result.board_rms_m:.3f} mm")
+        board_rms = f"; board RMS {1e3 * result.board_rms_m:.3f} mm" if np.isfinite(result.board_rms_m) else ""
+        out.print(f"reprojection RMS {result.rms_px:.3f} px{board_rms}")
         if result.unused:
             err.print(f"note: {result.unused} corners are in views that no camera saw well enough", style="dim")
         for fit in result.cameras:
             if fit.noise_px > OUT_OF_STEP * fit.within_px:
-                err.print(f"note: camera {fit.id} disagrees with the others; were they synchronous?", style="dim")
+                note = f"note: camera {fit.id} disagrees with the others; were they synchronous?"
+                err.print(note, style="dim", markup=False, highlight=False)
         if rig_file is not None:
             result.rig.write(rig_file, format=format)
         if out_file is not None:
@@ -143,11 +147,10 @@ def _observations(
     """Read corners from a file, or find them in images where there is a folder of folders and no file."""
     if (board is None) != (square is None):
         raise ValueError("--board and --square must be given together")
+    board_m = None if board is None or square is None else charuco_corners(*_pair("board", board), square)
     images = path.is_dir() and not any(p.suffix in (".csv", ".npz") for p in path.iterdir())
     if not images:
-        return read_observations(
-            path, board_m=charuco_corners(*_pair("board", board), square) if board and square else None
-        )
+        return read_observations(path, board_m=board_m)
     if board is None or square is None or marker is None:
         raise ValueError(
             f"{path}: holds no .csv or .npz; to find corners in images give --board, --square and --marker"
@@ -160,6 +163,35 @@ def _pair(name: str, text: str) -> tuple[int, int]:
     if numbers is None:
         raise ValueError(f"--{name} must be two numbers such as 8x6; got {text!r}")
     return int(numbers[1]), int(numbers[2])
+
+
+@app.command("doctor")
+def doctor_command(
+    path: RecordingFolder,
+    format: Format = "auto",
+    store_meta: StoreMeta = None,
+    backend: Backend = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON instead of tables.")] = False,
+    out_file: Annotated[Path | None, typer.Option("--out", help="Write the diagnosis (JSON) to this file.")] = None,
+) -> None:
+    """Judge the sensors and streams of a recording: what is wrong, worst first, and what to do.
+
+    Exit codes: 0 healthy or only notes, 1 something needs attention, 2 bad arguments or a bad recording.
+    """
+    with _reported(backend):
+        recording = open_recording(path, format=format, store_meta=store_meta)
+        doctor = Doctor(recording.store)
+        for observation in track(recording, "examining", total=recording.size, console=err, transient=True):
+            doctor.push(observation)
+        diagnosis = doctor.diagnosis(recording.notes)
+        if as_json:
+            print(_json(diagnosis))
+        else:
+            for table in tables.diagnosis(diagnosis):
+                out.print(table)
+            out.print(tables.verdict(diagnosis), highlight=False)
+        _write(diagnosis, out_file)
+    raise typer.Exit(0 if diagnosis.healthy else 1)
 
 
 @app.command()
@@ -215,6 +247,10 @@ def _replayed(store: Store, observations: Any, total: int | None) -> Outcome:
     return engine.finish()
 
 
-def _write(outcome: Outcome, path: Path | None) -> None:
+def _write(document: Outcome | Diagnosis, path: Path | None) -> None:
     if path is not None:
-        path.write_text(json.dumps(outcome.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        path.write_text(_json(document) + "\n", encoding="utf-8")
+
+
+def _json(document: Outcome | Diagnosis) -> str:
+    return json.dumps(document.to_dict(), indent=1, allow_nan=False)
