@@ -1,19 +1,23 @@
-"""The commands: demo, simulate, replay, doctor, info."""
+"""The commands: demo, simulate, replay, calibrate, doctor, info."""
 
 import json
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from fusion import Engine, Outcome, Store, __version__, backends, scoring, tables
+from fusion.calibration import BoardObservations, calibrate, charuco_corners, detect_corners, read_observations
 from fusion.doctor import Diagnosis, Doctor
 from fusion.errors import RecordingError
 from fusion.recordings import open_recording, write_recording
@@ -27,6 +31,8 @@ app = typer.Typer(
 )
 out = Console()
 err = Console(stderr=True)
+OUT_OF_STEP = 3.0
+"""A camera whose noise is so many times that within its views is told to be out of step with the others."""
 
 Backend = Annotated[
     str | None, typer.Option("--backend", help=f"Kernels: {', '.join(backends.BACKENDS)}.", show_default=False)
@@ -91,6 +97,72 @@ def replay(
         for note in recording.notes:
             err.print(f"note: {note.source}: {note.status}: {note.detail} ({note.count} times)", style="dim")
         _write(outcome, out_file)
+
+
+@app.command("calibrate")
+def calibrate_command(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="CORNERS", help="CSV or NPZ of corners, its folder, or a folder of images a camera."),
+    ],
+    rig_file: Annotated[Path | None, typer.Option("--rig", help="Write the calibrated rig to this file.")] = None,
+    format: Annotated[str, typer.Option("--format", help="Format of the rig's file.")] = "opencv",
+    out_file: Annotated[Path | None, typer.Option("--out", help="Write the report (JSON) to this file.")] = None,
+    board: Annotated[str | None, typer.Option(help="Squares of the board, COLUMNSxROWS, if the file has none.")] = None,
+    square: Annotated[float | None, typer.Option(help="A square's side, metres.")] = None,
+    marker: Annotated[float | None, typer.Option(help="Images: a marker's side, metres.")] = None,
+    dictionary: Annotated[str, typer.Option(help="Images: OpenCV's dictionary of the markers.")] = "DICT_4X4_50",
+    legacy: Annotated[bool, typer.Option(help="Images: the board's pattern is OpenCV's before 4.6.")] = False,
+    size: Annotated[str | None, typer.Option(help="Size of all images, WIDTHxHEIGHT, if the file has none.")] = None,
+    model: Annotated[str, typer.Option(help="pinhole or fisheye.")] = "pinhole",
+    distortion: Annotated[int | None, typer.Option(help="How many coefficients; by default 5, of a fisheye 4.")] = None,
+    world_view: Annotated[int | None, typer.Option(help="The view whose board is the world; else camera 1 is.")] = None,
+) -> None:
+    """Calibrate cameras from views of a ChArUco board, and tell how well they are known."""
+    with _reported(None):
+        observations = _observations(path, board, square, marker, dictionary, legacy)
+        if size is not None:
+            sizes_px = np.full((len(observations.cameras), 2), _pair("size", size))
+            observations = replace(observations, sizes_px=sizes_px)
+        with err.status("calibrating"):
+            result = calibrate(observations, model=model, distortion=distortion, world_view=world_view)
+        out.print(tables.calibration(result))
+        board_rms = f"; board RMS {1e3 * result.board_rms_m:.3f} mm" if np.isfinite(result.board_rms_m) else ""
+        out.print(f"reprojection RMS {result.rms_px:.3f} px{board_rms}")
+        if result.unused:
+            err.print(f"note: {result.unused} corners are in views that no camera saw well enough", style="dim")
+        for fit in result.cameras:
+            if fit.noise_px > OUT_OF_STEP * fit.within_px:
+                note = f"note: camera {fit.id} disagrees with the others; were they synchronous?"
+                err.print(note, style="dim", markup=False, highlight=False)
+        if rig_file is not None:
+            result.rig.write(rig_file, format=format)
+        if out_file is not None:
+            out_file.write_text(json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _observations(
+    path: Path, board: str | None, square: float | None, marker: float | None, dictionary: str, legacy: bool
+) -> BoardObservations:
+    """Read corners from a file, or find them in images where there is a folder of folders and no file."""
+    if (board is None) != (square is None):
+        raise ValueError("--board and --square must be given together")
+    board_m = None if board is None or square is None else charuco_corners(*_pair("board", board), square)
+    images = path.is_dir() and not any(p.suffix in (".csv", ".npz") for p in path.iterdir())
+    if not images:
+        return read_observations(path, board_m=board_m)
+    if board is None or square is None or marker is None:
+        raise ValueError(
+            f"{path}: holds no .csv or .npz; to find corners in images give --board, --square and --marker"
+        )
+    return detect_corners(path, *_pair("board", board), square, marker, dictionary, legacy=legacy)
+
+
+def _pair(name: str, text: str) -> tuple[int, int]:
+    numbers = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text, re.ASCII)
+    if numbers is None:
+        raise ValueError(f"--{name} must be two numbers such as 8x6; got {text!r}")
+    return int(numbers[1]), int(numbers[2])
 
 
 @app.command("doctor")

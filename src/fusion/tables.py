@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from fusion.calibration import Calibration
 from fusion.doctor import Diagnosis
 from fusion.findings import AT_LEAST, Finding
 from fusion.receipts import Outcome
@@ -51,6 +52,27 @@ def receipts_beside_truth(outcome: Outcome, store: Store, checks: Sequence[LineC
             verdict,
             style=None if check.right else "red",
         )
+    return table
+
+
+def calibration(result: Calibration) -> Table:
+    """Lay out how well cameras are known, a row a camera; standard deviations follow a plus-minus sign."""
+    table = Table("camera", title="Cameras", title_justify="left")
+    counted = ("views", "corners", "left out", "RMS, px", "noise, px", "within views")
+    for column in (*counted, *(f"{name}, px" for name in ("fx", "fy", "cx", "cy"))):
+        table.add_column(column, justify="right")
+    table.add_column("x, y, z, mm", justify="right")
+    table.add_column("turn, mrad", justify="right")
+    for fit, camera in zip(result.cameras, result.rig, strict=True):
+        K, sigma = camera.matrix, fit.sigma
+        lens = (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+        counts = (str(n) for n in (fit.views, fit.corners, fit.outliers))
+        errors = (f"{px:.3f}" for px in (fit.rms_px, fit.noise_px, fit.within_px))
+        known = [f"{value:.1f} ±{s:.1f}" for value, s in zip(lens, sigma, strict=False)]
+        place = ", ".join(f"±{1e3 * s:.2f}" for s in sigma[-3:])
+        turn = f"±{1e3 * max(sigma[-6:-3]):.2f}"
+        pose = (place, turn) if sigma[-6:].any() else ("the world", "")
+        table.add_row(Text(fit.id), *counts, *errors, *known, *pose)
     return table
 
 
