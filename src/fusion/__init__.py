@@ -5,6 +5,7 @@ from fusion.association import AssociationSettings, Associator, Candidate
 from fusion.backends import backend, use_backend
 from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
+from fusion.matching import Matches, PeopleSettings, match_persons
 from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
 from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine
 from fusion.segmentation import SegmentationSettings, Segmenter, WeightEvent
@@ -28,7 +29,9 @@ __all__ = [
     "Interaction",
     "ItemScores",
     "Keypoints",
+    "Matches",
     "Outcome",
+    "PeopleSettings",
     "Plate",
     "Product",
     "Receipt",
@@ -49,6 +52,7 @@ __all__ = [
     "assignment_marginals",
     "backend",
     "k_best",
+    "match_persons",
     "project",
     "triangulate",
     "undistort",
