@@ -1,7 +1,7 @@
 // fusion.native.matching: sight lines of persons, and which of them are the same person; the GIL is released.
 #include "matching.hpp"
 
-#include "arrays.hpp"
+#include "match_room.hpp"
 
 namespace {
 
@@ -39,21 +39,7 @@ int match(const Doubles& sightings, const Ints& camera, const Doubles& centres_m
     for (py::ssize_t i = 0; i < n; ++i) {
         if (index[i] < 0 || index[i] >= cameras) throw std::invalid_argument("camera is out of range");
     }
-    const auto size = static_cast<std::size_t>(n);
-    Room<fusion::Ray8> rays(size);
-    Room<fusion::Body> work(2 * size);
-    Room<std::int32_t> ints(6 * size), tree(4 * size);
-    Room<fusion::Edge> edges(static_cast<std::size_t>(edge_room));
-    Room<std::uint64_t> linked(size * ((size + 63) / 64));
-    Room<std::int32_t> seen(static_cast<std::size_t>(cameras));
-    Room<double> doubles(size * size + size + 6 * size);
-    double* d = doubles.data() + size * size + size;
-    std::int32_t *i = ints.data(), *t = tree.data();
-    const fusion::Columns columns{d,     d + size, d + 2 * size, d + 3 * size, d + 4 * size, d + 5 * size,
-                                  t,     t + size, t + 2 * size, t + 3 * size};
-    const fusion::MatchScratch scratch{rays.data(),  work.data(), work.data() + size, i,            i + size,
-                                       i + 2 * size, i + 3 * size, i + 4 * size, edges.data(), linked.data(), seen.data(),
-                                       doubles.data(), doubles.data() + size * size, columns, edge_room};
+    MatchRoom room(static_cast<std::size_t>(n), static_cast<std::size_t>(cameras), static_cast<std::size_t>(edge_room));
     const double* p = people_m.data();
     const fusion::People people{p[0], p[1], p[2]};
     const auto* sights = reinterpret_cast<const Sighting*>(sightings.data());
@@ -65,7 +51,7 @@ int match(const Doubles& sightings, const Ints& camera, const Doubles& centres_m
 
     const py::gil_scoped_release release;
     return fusion::match(sights, index, centres, motion, static_cast<std::int32_t>(n),
-                         static_cast<std::int32_t>(cameras), people, scratch, found, doubt, body);
+                         static_cast<std::int32_t>(cameras), people, room.scratch, found, doubt, body);
 }
 
 }  // namespace

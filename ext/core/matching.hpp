@@ -31,7 +31,7 @@ struct Edge {
     std::int32_t support;  // other cameras with a detection that has an edge to both
 };
 
-FUSION_INLINE bool before(const Edge& p, const Edge& q) {
+FUSION_INLINE bool earlier(const Edge& p, const Edge& q) {
     if (p.support != q.support) return p.support > q.support;
     if (p.cost != q.cost) return p.cost < q.cost;
     return p.a != q.a ? p.a < q.a : p.b < q.b;
@@ -95,7 +95,7 @@ FUSION_INLINE std::int64_t find_edges(const Ray8* rays, const std::int32_t* came
         }
     }
     for (std::int64_t e = 0; e < count; ++e) s.edges[e].support = support(s.edges[e], camera, n, s);
-    std::sort(s.edges, s.edges + count, before);
+    std::sort(s.edges, s.edges + count, earlier);
     return count;
 }
 
@@ -237,11 +237,10 @@ FUSION_INLINE void regroup(const std::int32_t* camera, const Vec3* centres, cons
 }
 
 /// Writes the person of each detection, -1 for none, how doubtful that is, and the body of each person; returns how
-/// many persons there are, or kTooManyEdges. Persons are counted in the order of their first detections.
-FUSION_CLONES static std::int32_t match(const Sighting* sightings, const std::int32_t* camera, const Vec3* centres,
-                                        const double* motion, std::int32_t n, std::int32_t cameras,
-                                        const People& people, MatchScratch s, std::int32_t* person, double* ambiguity,
-                                        Body* bodies) {
+/// many persons there are, or kTooManyEdges.
+FUSION_INLINE std::int32_t match_all(const Sighting* sightings, const std::int32_t* camera, const Vec3* centres,
+                                     const double* motion, std::int32_t n, std::int32_t cameras, const People& people,
+                                     MatchScratch& s, std::int32_t* person, double* ambiguity, Body* bodies) {
     for (std::int32_t i = 0; i < n; ++i) {
         aim(sightings[i], centres[camera[i]], people, s.rays[i]);
         s.next[i] = s.root[i] = i;
@@ -274,6 +273,13 @@ FUSION_CLONES static std::int32_t match(const Sighting* sightings, const std::in
         bodies[found++] = s.bodies[first];
     }
     return found;
+}
+
+FUSION_CLONES static std::int32_t match(const Sighting* sightings, const std::int32_t* camera, const Vec3* centres,
+                                        const double* motion, std::int32_t n, std::int32_t cameras,
+                                        const People& people, MatchScratch s, std::int32_t* person, double* ambiguity,
+                                        Body* bodies) {
+    return match_all(sightings, camera, centres, motion, n, cameras, people, s, person, ambiguity, bodies);
 }
 
 }  // namespace fusion

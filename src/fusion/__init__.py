@@ -10,6 +10,7 @@ from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, T
 from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine
 from fusion.segmentation import SegmentationSettings, Segmenter, WeightEvent
 from fusion.store import Box, Camera, Facing, Fixture, Plate, Product, Shelf, Store
+from fusion.tracking import Tracker, TrackerHealth, Tracks, TrackingSettings
 from fusion.triangulation import Status, Triangulation, project, triangulate, undistort
 
 __version__ = "0.1.0"
@@ -45,6 +46,10 @@ __all__ = [
     "Store",
     "TagReads",
     "Targets",
+    "Tracker",
+    "TrackerHealth",
+    "TrackingSettings",
+    "Tracks",
     "Triangulation",
     "WeightEvent",
     "assign",
