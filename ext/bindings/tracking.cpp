@@ -38,6 +38,8 @@ void step(Doubles tracks, Longs facts, Doubles ambiguity, Doubles left, Ints lef
     Room<double> doubles(rows * static_cast<std::size_t>(track_room) + rows + 6 * wide + 2 * room);
     Room<std::int32_t> ints(rows + 4 * wide + room);
     Room<fusion::Body> bodies(room);
+    Room<fusion::Outlook> outlooks(static_cast<std::size_t>(track_room));
+    Room<fusion::Vec3> middles(static_cast<std::size_t>(track_room));
     const auto waiting = std::min(room, static_cast<std::size_t>(count[1]) + rows);
     MatchRoom match(waiting, static_cast<std::size_t>(cameras), waiting * (waiting - (waiting > 0)) / 2);
     double* miss = doubles.data() + rows * static_cast<std::size_t>(track_room);
@@ -45,7 +47,7 @@ void step(Doubles tracks, Longs facts, Doubles ambiguity, Doubles left, Ints lef
     std::int32_t* t = ints.data() + rows;
     const fusion::Columns columns{d,     d + wide, d + 2 * wide, d + 3 * wide, d + 4 * wide, d + 5 * wide,
                                   t,     t + wide, t + 2 * wide, t + 3 * wide};
-    const fusion::StepScratch scratch{doubles.data(), miss,          ints.data(),         columns,       t + 4 * wide,
+    const fusion::StepScratch scratch{doubles.data(), miss,          ints.data(),         columns, outlooks.data(), middles.data(), t + 4 * wide,
                                       d + 6 * wide,   d + 6 * wide + room, bodies.data(), match.scratch};
     const fusion::Crowd crowd{reinterpret_cast<fusion::Track*>(tracks.mutable_data()),
                               reinterpret_cast<fusion::Facts*>(facts.mutable_data()),

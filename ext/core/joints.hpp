@@ -58,6 +58,11 @@ FUSION_INLINE Eight operator-(const Eight& a, const Eight& b) {
     FUSION_EACH(r.v, a.v[k] - b.v[k]);
     return r;
 }
+FUSION_INLINE Eight operator-(const Eight& a) {
+    Eight r;
+    FUSION_EACH(r.v, -a.v[k]);
+    return r;
+}
 FUSION_INLINE Eight operator*(const Eight& a, const Eight& b) {
     Eight r;
     FUSION_EACH(r.v, a.v[k] * b.v[k]);

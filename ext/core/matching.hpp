@@ -56,7 +56,7 @@ struct MatchScratch {
 };
 
 constexpr std::int32_t kTooManyEdges = -1;
-constexpr int kRounds = 1;  // of assignments; a third changes next to nothing
+constexpr int kRounds = 1;  // of assignments; a second changes next to nothing
 
 /// How many other cameras have a detection that is linked with both ends.
 inline std::int32_t support(const Edge& edge, const std::int32_t* camera, std::int32_t n, const MatchScratch& s) {
@@ -86,7 +86,7 @@ FUSION_INLINE std::int64_t find_edges(const Ray8* rays, const std::int32_t* came
             const Vec3 &ca = centres[camera[a]], &cb = centres[camera[b]];
             const double spread = motion[a] * motion[a] + motion[b] * motion[b];
             if (!near(rays[a], rays[b], cb - ca, spread)) continue;
-            const double cost = pair_cost(rays[a], rays[b], ca, cb, spread, people);
+            const double cost = ray_cost(rays[a], rays[b], ca, cb, spread, people);
             if (!(cost <= kMeanGate)) continue;
             if (count == s.edge_room) return kTooManyEdges;
             s.edges[count++] = {cost, a, b, 0};

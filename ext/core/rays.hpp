@@ -83,7 +83,7 @@ FUSION_INLINE Crossing cross(const Ray8& a, const Ray8& b, const Vec3& base) {
 }
 
 /// Mean squared distance over variance of the joints that both see; infinite if fewer than two tell anything.
-FUSION_INLINE double pair_cost(const Ray8& a, const Ray8& b, const Vec3& ca, const Vec3& cb, double spread,
+FUSION_INLINE double ray_cost(const Ray8& a, const Ray8& b, const Vec3& ca, const Vec3& cb, double spread,
                                const People& people) {
     const Eight zero = eight(0.0), one = eight(1.0), cap = eight(kCap);
     const Crossing c = cross(a, b, cb - ca);
@@ -150,13 +150,13 @@ FUSION_INLINE void solve_body(const Sum8& s, const Vec8& start, Body& body) {
     const auto fixed = (s.rays > one) & (s.xx > zero) & (d1 > pivot * s.yy) & (d2 > pivot * s.zz);
     const Eight y1 = s.gy - l10 * s.gx, y2 = s.gz - l20 * s.gx - l21 * y1;
     const Eight z = y2 * i2, y = y1 * i1 - l21 * z, x = s.gx * i0 - l10 * y - l20 * z;
-    const Eight m20 = l10 * l21 - l20;
-    body.zz = i2;
-    body.yz = zero - l21 * i2;
-    body.xz = m20 * i2;
-    body.yy = i1 - l21 * body.yz;
-    body.xy = m20 * body.yz - l10 * i1;
-    body.xx = i0 + l10 * l10 * i1 + m20 * body.xz;
+    const Eight m20 = l10 * l21 - l20, yz = -l21 * i2, xz = m20 * i2;
+    body.xx = choose(fixed, i0 + l10 * l10 * i1 + m20 * xz, zero);
+    body.xy = choose(fixed, m20 * yz - l10 * i1, zero);
+    body.xz = choose(fixed, xz, zero);
+    body.yy = choose(fixed, i1 - l21 * yz, zero);
+    body.yz = choose(fixed, yz, zero);
+    body.zz = choose(fixed, i2, zero);
     body.own = (body.xx + body.yy + body.zz) / eight(3.0);
     const Eight dof = choose(fixed, s.rays + s.rays - eight(3.0), zero), most = eight(kCap) * dof;
     const Eight cost = s.k - (s.gx * x + s.gy * y + s.gz * z);
@@ -165,9 +165,8 @@ FUSION_INLINE void solve_body(const Sum8& s, const Vec8& start, Body& body) {
     body.cost = total(choose(fixed & (s.behind > zero), most, choose(cost < most, cost, most)));
     const Eight count = choose(fixed, one, zero);
     const double joints = total(count), r = 1.0 / (joints > 0.0 ? joints : 1.0);
-    const Vec8 p{start.x + x, start.y + y, start.z + z};
-    const double mx = total(choose(fixed, p.x, zero)) * r, my = total(choose(fixed, p.y, zero)) * r;
-    const double mz = total(choose(fixed, p.z, zero)) * r;
+    const Vec8 p{choose(fixed, start.x + x, zero), choose(fixed, start.y + y, zero), choose(fixed, start.z + z, zero)};
+    const double mx = total(p.x) * r, my = total(p.y) * r, mz = total(p.z) * r;
     body.x = {choose(fixed, p.x, eight(mx)), choose(fixed, p.y, eight(my)), choose(fixed, p.z, eight(mz))};
 }
 

@@ -91,6 +91,16 @@ FUSION_INLINE void predict(Track& t, double dt, const Habits& h) {
     t.vzz = aa * t.vzz + qv;
 }
 
+/// A track as a camera has it before it.
+struct Outlook {
+    Vec8 ray;      // from the camera's centre, m
+    Eight spread;  // trace of the covariance of position, m^2
+};
+
+FUSION_INLINE Outlook look_out(const Track& t, const Vec3& centre) {
+    return {{t.x.x - eight(centre.x), t.x.y - eight(centre.y), t.x.z - eight(centre.z)}, t.pxx + t.pyy + t.pzz};
+}
+
 /// Residuals of a person's joints in the image, whitened, and their derivatives by position.
 struct Innovation {
     Eight e0, e1;
@@ -98,12 +108,11 @@ struct Innovation {
     Mask8 front;
 };
 
-FUSION_INLINE Innovation compare(const Track& t, const Sighting& s, const Vec3& centre) {
-    const Vec8 ray{t.x.x - eight(centre.x), t.x.y - eight(centre.y), t.x.z - eight(centre.z)};
-    const Eight depth = dot8(s.axis, ray), zero = eight(0.0);
-    const Mask8 front = depth > zero;
+FUSION_INLINE Innovation compare(const Outlook& o, const Sighting& s) {
+    const Eight depth = dot8(s.axis, o.ray);
+    const Mask8 front = depth > eight(0.0);
     const Eight r = eight(1.0) / choose(front, depth, eight(1.0));
-    const Eight e0 = dot8(s.b0, ray) * r, e1 = dot8(s.b1, ray) * r;
+    const Eight e0 = dot8(s.b0, o.ray) * r, e1 = dot8(s.b1, o.ray) * r;
     return {e0,
             e1,
             {(s.b0.x - s.axis.x * e0) * r, (s.b0.y - s.axis.y * e0) * r, (s.b0.z - s.axis.z * e0) * r},
@@ -125,24 +134,28 @@ FUSION_INLINE void distances(const Track& t, const Innovation& i, Eight& square,
     square = (s11 * i.e0 * i.e0 - (s01 + s01) * i.e0 * i.e1 + s00 * i.e1 * i.e1) / det;
 }
 
-/// Whether no two joints are farther off than their covariances allow by a bound that is cheap.
-FUSION_INLINE bool reachable(const Track& t, const Sighting& s, const Vec3& centre) {
-    const Vec8 ray{t.x.x - eight(centre.x), t.x.y - eight(centre.y), t.x.z - eight(centre.z)};
-    const Eight depth = dot8(s.axis, ray), e0 = dot8(s.b0, ray), e1 = dot8(s.b1, ray);
-    // e and its derivatives over the depth: |J|^2 <= 2 (|b|^2 + e^2) / depth^2
-    const Eight square = e0 * e0 + e1 * e1, own = depth * depth;
-    const Eight rows = dot8(s.b0, s.b0) + dot8(s.b1, s.b1);
-    const Eight spread = (t.pxx + t.pyy + t.pzz) * (rows + square / (own + eight(1e-6))) * 2.0;
-    const Mask8 apart = square > (own + spread) * kPairCap;
-    return total(choose(apart, s.live, eight(0.0))) < 4.0;
+/// The first joint that a detection shows; kJoints if none.
+FUSION_INLINE int first_joint(const Sighting& s) {
+    int j = 0;
+    while (j < kJoints && !(s.live[j] > 0.0)) ++j;
+    return j;
+}
+
+/// Whether joint `j` passes the track within a body's reach and what its covariance allows: most pairs end here.
+FUSION_INLINE bool reachable(const Outlook& o, const Sighting& s, int j, double reach) {
+    const double x = o.ray.x[j], y = o.ray.y[j], z = o.ray.z[j];
+    const double e0 = s.b0.x[j] * x + s.b0.y[j] * y + s.b0.z[j] * z;
+    const double e1 = s.b1.x[j] * x + s.b1.y[j] * y + s.b1.z[j] * z;
+    const double rows = s.b0.x[j] * s.b0.x[j] + s.b0.y[j] * s.b0.y[j] + s.b0.z[j] * s.b0.z[j];
+    return e0 * e0 + e1 * e1 <= (reach * reach + kPairCap * o.spread[j]) * rows;
 }
 
 /// Negative log likelihood of a person's image, twice, a joint (mean); infinite outside the gate or below two joints.
-FUSION_INLINE double pair_cost(const Track& t, const Sighting& s, const Vec3& centre) {
+FUSION_INLINE double pair_cost(const Track& t, const Outlook& o, const Sighting& s) {
     const Eight zero = eight(0.0), one = eight(1.0), cap = eight(kPairCap);
     const double count = total(s.live);
     if (!(count >= 2.0)) return kInfinite;
-    const Innovation i = compare(t, s, centre);
+    const Innovation i = compare(o, s);
     Eight square, det;
     distances(t, i, square, det);
     const Mask8 live = s.live > zero;
@@ -187,9 +200,9 @@ FUSION_INLINE void take_row(Track& t, const Vec8& h, const Eight& r, Vec8& dx) {
 }
 
 /// Takes in a person's image, joint by joint as far as they lie within the gate.
-FUSION_INLINE void update(Track& t, const Sighting& s, const Vec3& centre) {
+FUSION_INLINE void update(Track& t, const Outlook& o, const Sighting& s) {
     const Eight zero = eight(0.0);
-    const Innovation i = compare(t, s, centre);
+    const Innovation i = compare(o, s);
     Eight square, det;
     distances(t, i, square, det);
     const Mask8 near = i.front & (square < eight(kJointGate)) & (s.live > zero);

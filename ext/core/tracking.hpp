@@ -48,6 +48,8 @@ struct StepScratch {
     double *cost, *miss;     // n track_room, n
     std::int32_t* column;    // n
     Columns columns;         // for the larger of n and track_room
+    Outlook* outlooks;       // track_room
+    Vec3* middles;           // track_room
     std::int32_t* person;    // left_room
     double *doubt, *motion;  // left_room
     Body* bodies;            // left_room
@@ -84,29 +86,34 @@ FUSION_INLINE void forget(Crowd& c, std::int32_t camera, std::int64_t now_ns, co
     *c.left_count = kept;
 }
 
-FUSION_INLINE double square_apart(const Vec8& a, const Vec8& b) {
-    const double x = torso(a.x) - torso(b.x), y = torso(a.y) - torso(b.y), z = torso(a.z) - torso(b.z);
-    return x * x + y * y + z * z;
+FUSION_INLINE Vec3 middle(const Vec8& x) {
+    return {torso(x.x), torso(x.y), torso(x.z)};
+}
+
+FUSION_INLINE bool same_person(const Vec3& a, const Vec3& b) {
+    const Vec3 apart = a - b;
+    return dot(apart, apart) < kSamePerson;
 }
 
 /// Of two tracks of one person the younger goes.
-FUSION_INLINE void drop_twins(Crowd& c) {
+FUSION_INLINE void drop_twins(Crowd& c, Vec3* middles) {
     std::int64_t kept = 0;
     for (std::int64_t i = 0; i < *c.track_count; ++i) {
+        const Vec3 here = middles[kept] = middle(c.tracks[i].x);
         bool twin = false;
-        for (std::int64_t k = 0; k < kept; ++k) twin |= square_apart(c.tracks[k].x, c.tracks[i].x) < kSamePerson;
+        for (std::int64_t k = 0; k < kept; ++k) twin |= same_person(middles[k], here);
         if (!twin) copy_track(c, i, kept++);
     }
     *c.track_count = kept;
 }
 
-FUSION_INLINE void take_in(Crowd& c, std::int64_t i, const Sighting& s, const Vec3& centre, std::int64_t now_ns,
+FUSION_INLINE void take_in(Crowd& c, std::int64_t i, const Outlook& o, const Sighting& s, std::int64_t now_ns,
                            double doubt, const Habits& h) {
     Facts& f = c.facts[i];
     c.ambiguity[i] += (doubt - c.ambiguity[i]) * kMemory;
     f.seen_ns = now_ns;
     if (doubt > h.doubtful) return;
-    update(c.tracks[i], s, centre);
+    update(c.tracks[i], o, s);
     ++f.hits;
     if (f.hits >= kHits && static_cast<double>(now_ns - f.born_ns) * kNanosecond >= h.confirm) f.confirmed = 1;
 }
@@ -116,10 +123,13 @@ FUSION_INLINE void assign_tracks(Crowd& c, const Sighting* seen, std::int32_t n,
                                  std::int64_t now_ns, const Habits& h, StepScratch& s, std::int64_t* track,
                                  double* doubts) {
     const auto count = static_cast<std::int32_t>(*c.track_count);
+    for (std::int32_t i = 0; i < count; ++i) s.outlooks[i] = look_out(c.tracks[i], centre);
     for (std::int32_t d = 0; d < n; ++d) {
+        const int joint = first_joint(seen[d]);
         double* row = s.cost + static_cast<std::size_t>(d) * count;
         for (std::int32_t i = 0; i < count; ++i) {
-            row[i] = reachable(c.tracks[i], seen[d], centre) ? pair_cost(c.tracks[i], seen[d], centre) : kInfinite;
+            const bool near = joint < kJoints && reachable(s.outlooks[i], seen[d], joint, h.people.reach);
+            row[i] = near ? pair_cost(c.tracks[i], s.outlooks[i], seen[d]) : kInfinite;
         }
         s.miss[d] = kNew;
     }
@@ -128,7 +138,7 @@ FUSION_INLINE void assign_tracks(Crowd& c, const Sighting* seen, std::int32_t n,
         const std::int32_t i = s.column[d];
         doubts[d] = doubt(s.cost, n, count, d, i, kNew);
         track[d] = i < 0 ? -1 : c.facts[i].id;
-        if (i >= 0) take_in(c, i, seen[d], centre, now_ns, doubts[d], h);
+        if (i >= 0) take_in(c, i, s.outlooks[i], seen[d], now_ns, doubts[d], h);
     }
 }
 
@@ -149,7 +159,7 @@ FUSION_INLINE void keep_left(Crowd& c, const Sighting* seen, std::int32_t n, std
 
 FUSION_INLINE void start_track(Crowd& c, const Body& body, std::int64_t now_ns, const Habits& h) {
     for (std::int64_t i = 0; i < *c.track_count; ++i) {
-        if (square_apart(c.tracks[i].x, body.x) < kSamePerson) return;
+        if (same_person(middle(c.tracks[i].x), middle(body.x))) return;
     }
     if (*c.track_count == c.track_room) {
         ++*c.refused;
@@ -205,7 +215,7 @@ FUSION_CLONES static void step(Crowd c, const Sighting* seen, std::int32_t n, st
     for (std::int64_t i = 0; i < *c.track_count; ++i) predict(c.tracks[i], dt, h);
     *c.now_ns = now_ns;
     assign_tracks(c, seen, n, centres[camera], now_ns, h, s, track, doubts);
-    drop_twins(c);
+    drop_twins(c, s.middles);
     const std::int64_t before = *c.left_count;
     keep_left(c, seen, n, camera, now_ns, track);
     if (before > 0 && *c.left_count > before) start_tracks(c, centres, cameras, now_ns, h, s);
