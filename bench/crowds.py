@@ -71,16 +71,20 @@ class Crowd:
         How long.
     seed : int
         Of everything random.
+    everybody : bool
+        Nobody comes later or leaves.
     """
 
     STEP_S, APART_M = 0.02, 0.45
 
-    def __init__(self, people: int, half_m: float, seconds: float, seed: int) -> None:
+    def __init__(self, people: int, half_m: float, seconds: float, seed: int, everybody: bool = False) -> None:
         rng = np.random.default_rng(seed)
         self.scale, self.phase = rng.uniform(0.9, 1.1, people), rng.uniform(0, 2 * np.pi, people)
         self.period_s, self.shape = rng.uniform(2, 5, people), rng.normal(0, 0.02, (people, 8, 3))
         come = np.where(rng.random(people) < 0.3, rng.uniform(0, 0.3 * seconds, people), 0.0)
         leave = np.where(rng.random(people) < 0.3, rng.uniform(0.5 * seconds, 0.8 * seconds, people), np.inf)
+        if everybody:
+            come, leave = np.zeros(people), np.full(people, np.inf)
         steps = int(seconds / self.STEP_S) + 2
         self.place, self.heading = np.empty((steps, people, 2)), np.empty((steps, people))
         self.speed, self.there = np.empty((steps, people)), np.zeros((steps, people), bool)
@@ -122,7 +126,7 @@ class Crowd:
         return at
 
     def at(self, t: float) -> tuple[NDArray[np.int64], Array]:
-        """Indices of those present at a time and their joints, (P, 8, 3) metres."""
+        """Return the indices of those present at a time and their joints, (P, 8, 3) metres."""
         k = min(int(t / self.STEP_S), len(self.place) - 2)
         s = t / self.STEP_S - k
         who = np.flatnonzero(self.there[k])
@@ -133,17 +137,22 @@ class Crowd:
         swing = 0.15 * np.minimum(pace, 1) * np.sin(2 * np.pi * 0.9 * t + self.phase[who])
         body[:, [4, 6], 0] += swing[:, None] * [0.5, 1]
         body[:, [5, 7], 0] -= swing[:, None] * [0.5, 1]
-        reach = np.maximum(np.sin(2 * np.pi * t / self.period_s[who] + self.phase[who]), 0) ** 2 * (1 - np.minimum(pace, 1))
+        reach = np.maximum(np.sin(2 * np.pi * t / self.period_s[who] + self.phase[who]), 0) ** 2 * (
+            1 - np.minimum(pace, 1)
+        )
         body[:, [5, 7]] += reach[:, None, None] * np.array([[0.2, 0, 0.15], [0.5, 0, 0.35]])
         c, d = np.cos(heading), np.sin(heading)
-        x, y = body[..., 0] * c[:, None] - body[..., 1] * d[:, None], body[..., 0] * d[:, None] + body[..., 1] * c[:, None]
+        x, y = (
+            body[..., 0] * c[:, None] - body[..., 1] * d[:, None],
+            body[..., 0] * d[:, None] + body[..., 1] * c[:, None],
+        )
         return who, np.stack([x + place[:, :1], y + place[:, 1:], body[..., 2]], axis=-1)
 
 
 def picture(
     camera: Camera, joints: Array, detector: Detector, rng: np.random.Generator, time_ns: int
 ) -> tuple[Keypoints, NDArray[np.int64]]:
-    """What one camera tells of the people, and whom each detection shows (-1: nobody)."""
+    """Return what one camera tells of the people, and whom each detection shows (-1: nobody)."""
     px = project([camera], joints.reshape(-1, 3)).reshape(-1, 8, 2)
     centre = -camera.rotation.T @ camera.translation_m
     seen = ((px >= 0) & (px < [1920, 1080])).all(-1) & ~hidden(joints, centre, detector.hidden)
@@ -172,12 +181,19 @@ def hidden(joints: Array, centre: Array, radius_m: float) -> NDArray[np.bool_]:
             s = (line[:, :2] @ axis) / (line[:, :2] ** 2).sum(1)
             away = np.linalg.norm(line[:, :2] * s[:, None] - axis, axis=1)
             height = centre[2] + line[:, 2] * s
-            result[i] |= (s > 0) & (s < 0.97) & (away < 0.6 * radius_m) & (height > 0.6) & (height < joints[k, 0, 2] + 0.1)
+            result[i] |= (
+                (s > 0) & (s < 0.97) & (away < 0.6 * radius_m) & (height > 0.6) & (height < joints[k, 0, 2] + 0.1)
+            )
     return result
 
 
 def film(
-    cameras: list[Camera], crowd: Crowd, detector: Detector, seconds: float, seed: int, rate_hz: float = 15.0,
+    cameras: list[Camera],
+    crowd: Crowd,
+    detector: Detector,
+    seconds: float,
+    seed: int,
+    rate_hz: float = 15.0,
     clock_s: float = 0.01,
 ) -> list[tuple[Keypoints, NDArray[np.int64], float]]:
     """Pictures of all cameras in the order of their clocks, whom they show, and when they were truly taken.

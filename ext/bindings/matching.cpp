@@ -39,6 +39,7 @@ int match(const Doubles& sightings, const Ints& camera, const Doubles& centres_m
     for (py::ssize_t i = 0; i < n; ++i) {
         if (index[i] < 0 || index[i] >= cameras) throw std::invalid_argument("camera is out of range");
     }
+    if (edge_room < 0) throw std::invalid_argument("edge_room must not be negative");
     MatchRoom room(static_cast<std::size_t>(n), static_cast<std::size_t>(cameras), static_cast<std::size_t>(edge_room));
     const double* p = people_m.data();
     const fusion::People people{p[0], p[1], p[2]};

@@ -45,10 +45,11 @@ void step(Doubles tracks, Longs facts, Doubles ambiguity, Doubles left, Ints lef
     double* miss = doubles.data() + rows * static_cast<std::size_t>(track_room);
     double* d = miss + rows;
     std::int32_t* t = ints.data() + rows;
-    const fusion::Columns columns{d,     d + wide, d + 2 * wide, d + 3 * wide, d + 4 * wide, d + 5 * wide,
-                                  t,     t + wide, t + 2 * wide, t + 3 * wide};
-    const fusion::StepScratch scratch{doubles.data(), miss,          ints.data(),         columns, outlooks.data(), middles.data(), t + 4 * wide,
-                                      d + 6 * wide,   d + 6 * wide + room, bodies.data(), match.scratch};
+    const fusion::Columns columns{d, d + wide, d + 2 * wide, d + 3 * wide, d + 4 * wide, d + 5 * wide,
+                                  t, t + wide, t + 2 * wide, t + 3 * wide};
+    const fusion::StepScratch scratch{doubles.data(),      miss,           ints.data(),  columns,
+                                      outlooks.data(),     middles.data(), t + 4 * wide, d + 6 * wide,
+                                      d + 6 * wide + room, bodies.data(),  match.scratch};
     const fusion::Crowd crowd{reinterpret_cast<fusion::Track*>(tracks.mutable_data()),
                               reinterpret_cast<fusion::Facts*>(facts.mutable_data()),
                               ambiguity.mutable_data(),

@@ -1,8 +1,8 @@
 // Eight numbers at once, one for each joint of a body, and a person as one camera sees it: eight whitened sight lines.
 //
-// A sight line is the View of triangulation.hpp: with rows b0, b1 and the camera's centre C, a joint at X has the residual
-// e = (b0 . (X - C), b1 . (X - C)) / depth in standard deviations of the pixel. `look` alone knows the camera's model.
-// Only + - * / sqrt, in the order of reference/joints.py. Cost: one inversion of the lens a joint.
+// A sight line is the View of triangulation.hpp: with rows b0, b1 and the camera's centre C, a joint at X has the
+// residual e = (b0 . (X - C), b1 . (X - C)) / depth in standard deviations of the pixel. `look` alone knows the
+// camera's model. Only + - * / sqrt, in the order of reference/joints.py. Cost: one inversion of the lens a joint.
 #pragma once
 
 #include <cmath>
@@ -131,16 +131,17 @@ constexpr int kSightingSize = 10 * kJoints;
 static_assert(sizeof(Sighting) == kSightingSize * sizeof(double), "Sighting must be a flat block of doubles");
 
 // No keypoint is better than this, whatever its detector believes: filters keep their digits.
-constexpr double kLeastSigma = 0.1;  // px
+constexpr double kLeastSigma = 0.1;   // px
+constexpr double kMostSigma = 1e6;    // px: says nothing
 constexpr double kLargestRow = 1e24;  // squared: beyond it lie no cameras, only overflow
 
-/// Sight lines of a person: px[8][2], sigma_px[8]. A joint is missing where a number is not finite, sigma is not
-/// positive, or the lens shows nothing.
+/// Sight lines of a person: px[8][2], sigma_px[8]. A joint is missing where its pixel is not finite, sigma does not
+/// lie in (0, kMostSigma], or the lens shows nothing.
 inline void look(const Camera& camera, const double* px, const double* sigma_px, Sighting& s) {
     s = Sighting();
     for (int j = 0; j < kJoints; ++j) {
         const double u = px[2 * j], v = px[2 * j + 1], sigma = sigma_px[j];
-        if (!((u - u == 0.0) & (v - v == 0.0) & (sigma - sigma == 0.0) & (sigma > 0.0))) continue;
+        if (!((u - u == 0.0) & (v - v == 0.0) & (sigma > 0.0) & (sigma <= kMostSigma))) continue;
         View view;
         if (!prepare(camera, {u, v}, sigma > kLeastSigma ? sigma : kLeastSigma, view)) continue;
         if (!(dot(view.b0, view.b0) + dot(view.b1, view.b1) < kLargestRow)) continue;

@@ -1,9 +1,9 @@
 // Rays of eight joints: how far two of them pass each other, and the body that lies nearest to many.
 //
-// A ray of unit direction d from centre C has the variance rho^2 s2 across it at range rho, from the noise of its pixel,
-// plus `spread` m^2 for a person who moved between two pictures. Points are least squares of the distances across
-// rays with these weights, the ranges taken at a start (Hartley & Sturm 1997, "Triangulation", the midpoint method
-// weighted). Only + - * / sqrt, in the order of reference/rays.py.
+// A ray of unit direction d from centre C has the variance rho^2 s2 across it at range rho, from the noise of its
+// pixel, plus `spread` m^2 for a person who moved between two pictures. Points are least squares of the distances
+// across rays with these weights, the ranges taken at a start (Hartley & Sturm 1997, "Triangulation", the midpoint
+// method weighted). Only + - * / sqrt, in the order of reference/rays.py.
 #pragma once
 
 #include <cmath>
@@ -84,7 +84,7 @@ FUSION_INLINE Crossing cross(const Ray8& a, const Ray8& b, const Vec3& base) {
 
 /// Mean squared distance over variance of the joints that both see; infinite if fewer than two tell anything.
 FUSION_INLINE double ray_cost(const Ray8& a, const Ray8& b, const Vec3& ca, const Vec3& cb, double spread,
-                               const People& people) {
+                              const People& people) {
     const Eight zero = eight(0.0), one = eight(1.0), cap = eight(kCap);
     const Crossing c = cross(a, b, cb - ca);
     const Eight live = choose(c.square > eight(kParallel), a.live * b.live, zero);
@@ -136,7 +136,8 @@ FUSION_INLINE void add_ray(const Ray8& ray, const Vec3& centre, double spread, c
     s.behind += choose(range > zero, zero, ray.live);
 }
 
-/// The body nearest to the rays summed up from `start`. A joint that fewer than two rays fix lies in the others' middle.
+/// The body nearest to the rays summed up from `start`. A joint that fewer than two rays fix lies in the others'
+/// middle.
 FUSION_INLINE void solve_body(const Sum8& s, const Vec8& start, Body& body) {
     const Eight zero = eight(0.0), one = eight(1.0), pivot = eight(kPivot);
     const Eight i0 = one / choose(s.xx > zero, s.xx, one);
@@ -162,7 +163,8 @@ FUSION_INLINE void solve_body(const Sum8& s, const Vec8& start, Body& body) {
     const Eight cost = s.k - (s.gx * x + s.gy * y + s.gz * z);
     body.rays = choose(fixed, s.rays, zero);
     body.dof = total(dof);
-    body.cost = total(choose(fixed & (s.behind > zero), most, choose(cost < most, cost, most)));
+    const Eight within = choose(cost < most, cost, most);
+    body.cost = total(choose(fixed, choose(s.behind > zero, most, within), zero));
     const Eight count = choose(fixed, one, zero);
     const double joints = total(count), r = 1.0 / (joints > 0.0 ? joints : 1.0);
     const Vec8 p{choose(fixed, start.x + x, zero), choose(fixed, start.y + y, zero), choose(fixed, start.z + z, zero)};

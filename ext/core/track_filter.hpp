@@ -1,11 +1,11 @@
 // The filter behind a tracked person: eight joints, each with position and velocity, its covariance and its images.
 //
-// Velocities forget: those of head, neck and shoulders over `steering` s, those of the arms relative to the mean of these
-// over `swinging` s (integrated Ornstein-Uhlenbeck processes as in Singer 1970, "Estimating Optimal Tracking Filter
-// Performance for Manned Maneuvering Targets", one derivative lower; the decay is 1 / (1 + dt / tau)). Joints are
-// independent but for that mean. An image is taken in at its own time by an extended Kalman filter, its two whitened rows
-// one after the other, for which P - g g^T / s is Joseph's form; pixels have a least sigma, so that digits are kept.
-// Only + - * / sqrt, in the order of reference/track_filter.py; the pair's cost takes a logarithm.
+// Velocities forget: those of head, neck and shoulders over `steering` s, those of the arms relative to the mean of
+// these over `swinging` s (integrated Ornstein-Uhlenbeck processes as in Singer 1970, "Estimating Optimal Tracking
+// Filter Performance for Manned Maneuvering Targets", one derivative lower; the decay is 1 / (1 + dt / tau)). Joints
+// are independent but for that mean. An image is taken in at its own time by an extended Kalman filter, its two
+// whitened rows one after the other, for which P - g g^T / s is Joseph's form; pixels have a least sigma, so that
+// digits are kept. Only + - * / sqrt, in the order of reference/track_filter.py; the pair's cost takes a logarithm.
 // Cost: a prediction 0.1 us, a pair 0.1 us, an update 0.4 us, for all eight joints.
 #pragma once
 
@@ -35,10 +35,10 @@ constexpr double kJointGate = 16.0;     // a joint's image farther off is not ta
 constexpr double kLargestScale = 1e30;  // of the determinant of a joint's innovation covariance
 
 struct Track {
-    Vec8 x, v;                             // m, m/s
-    Eight pxx, pxy, pxz, pyy, pyz, pzz;    // m^2
+    Vec8 x, v;                                          // m, m/s
+    Eight pxx, pxy, pxz, pyy, pyz, pzz;                 // m^2
     Eight cxx, cxy, cxz, cyx, cyy, cyz, czx, czy, czz;  // position (first) with velocity, m^2/s
-    Eight vxx, vxy, vxz, vyy, vyz, vzz;    // m^2/s^2
+    Eight vxx, vxy, vxz, vyy, vyz, vzz;                 // m^2/s^2
 };
 constexpr int kTrackRows = 27;
 static_assert(sizeof(Track) == kTrackRows * kJoints * sizeof(double), "Track must be a flat block of doubles");

@@ -1,11 +1,11 @@
 // Persons followed through the pictures of many cameras, each taken in at its own time.
 //
-// One step is one picture: forget who was not seen for long, predict to the picture's time, assign its detections to the
-// tracks exactly (assignment.hpp) at the cost of track_filter.hpp, and take in each image whose assignment is clear. What
-// is left over waits for other cameras: matching.hpp clusters the leftovers of all cameras, and a person whom two of
-// them confirm becomes a track, which counts once it was seen again for a while.
-// Source: gating, assignment and track management as in Blackman & Popoli 1999, "Design and Analysis of Modern Tracking
-// Systems", chapters 6 and 9; z is up. Storage is the caller's; when it is full, detections are refused and counted.
+// One step is one picture: forget who was not seen for long, predict to the picture's time, assign its detections to
+// the tracks exactly (assignment.hpp) at the cost of track_filter.hpp, and take in each image whose assignment is
+// clear. What is left over waits for other cameras: matching.hpp clusters the leftovers of all cameras, and a person
+// whom two of them confirm becomes a track, which counts once it was seen again for a while. Source: gating, assignment
+// and track management as in Blackman & Popoli 1999, "Design and Analysis of Modern Tracking Systems", chapters 6 and
+// 9; z is up. Storage is the caller's; when it is full, detections are refused and counted.
 // + - * / sqrt in the order of reference/tracking.py, logarithms in costs, exponentials in doubts.
 // Cost: 20 detections against 20 tracks about 20 us.
 #pragma once
@@ -19,10 +19,10 @@
 
 namespace fusion {
 
-constexpr double kNew = 24.0;         // cost of a detection that no track has: the gate and a wide innovation
+constexpr double kNew = 24.0;           // cost of a detection that no track has: the gate and a wide innovation
 constexpr double kSamePerson = 0.0225;  // m^2: two middles of bodies nearer than 0.15 m are one person's
-constexpr double kMemory = 0.25;      // share of the last image in a track's ambiguity
-constexpr std::int64_t kHits = 3;     // images after its birth that a track needs to count
+constexpr double kMemory = 0.25;        // share of the last image in a track's ambiguity
+constexpr std::int64_t kHits = 3;       // images after its birth that a track needs to count
 constexpr double kNanosecond = 1e-9;
 
 /// What is known of a track beside its filter.
@@ -195,8 +195,8 @@ FUSION_INLINE void start_tracks(Crowd& c, const Vec3* centres, std::int32_t came
     for (std::int32_t i = 0; i < n; ++i) {
         s.motion[i] = h.walking * (static_cast<double>(now_ns - c.left_ns[i]) * kNanosecond);
     }
-    const std::int32_t found = match_all(c.left, c.left_camera, centres, s.motion, n, cameras, h.people, s.match,
-                                         s.person, s.doubt, s.bodies);
+    const std::int32_t found =
+        match_all(c.left, c.left_camera, centres, s.motion, n, cameras, h.people, s.match, s.person, s.doubt, s.bodies);
     for (std::int32_t k = 0; k < found; ++k) start_track(c, s.bodies[k], now_ns, h);
     std::int64_t kept = 0;
     for (std::int32_t i = 0; i < n; ++i) {

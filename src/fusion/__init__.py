@@ -10,7 +10,7 @@ from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, T
 from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine
 from fusion.segmentation import SegmentationSettings, Segmenter, WeightEvent
 from fusion.store import Box, Camera, Facing, Fixture, Plate, Product, Shelf, Store
-from fusion.tracking import Tracker, TrackerHealth, Tracks, TrackingSettings
+from fusion.tracking import Tracker, TrackerHealth, TrackingSettings, Tracks
 from fusion.triangulation import Status, Triangulation, project, triangulate, undistort
 
 __version__ = "0.1.0"

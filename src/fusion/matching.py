@@ -101,22 +101,23 @@ def match_persons(
     with np.errstate(all="ignore"):
         for k, count in zip(batches, counts, strict=True):
             block = known_camera(blocks, k.camera)
-            rows = slice(start, start + count)
-            kernels.look(block, k.px, k.sigma_px, sightings[rows])
-            index[rows] = order[k.camera]
-            motion[rows] = settings.walking_m_s * ((latest_ns - k.time_ns) * 1e-9)
+            own = slice(start, start + count)
+            kernels.look(block, k.px, k.sigma_px, sightings[own])
+            index[own] = order[k.camera]
+            motion[own] = settings.walking_m_s * ((latest_ns - k.time_ns) * 1e-9)
             start += count
         centres = np.array([block[9:12] for block in blocks.values()]).reshape(-1, 3)
         person, ambiguity, bodies = np.empty(n, np.int32), np.empty(n), np.empty((n, _BODY))
-        room, found = 16 * n, -1
+        room, found = 64 * n, -1
         while found < 0:  # edges are few as a rule, and at most n (n - 1) / 2
             found = kernels.match(
                 sightings, index, centres, motion, np.array(settings[:3]), room, person, ambiguity, bodies
             )
             room *= 4
     joints, covariance = bodies_of(bodies[:found])
-    cuts = np.cumsum(counts)[:-1]
-    return Matches(tuple(np.split(person, cuts)), tuple(np.split(ambiguity, cuts)), joints, covariance)
+    ends = np.cumsum(counts)
+    rows = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+    return Matches(tuple(person[r] for r in rows), tuple(ambiguity[r] for r in rows), joints, covariance)
 
 
 def camera_blocks(cameras: Sequence[Camera]) -> dict[str, NDArray[np.float64]]:

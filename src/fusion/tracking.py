@@ -108,11 +108,12 @@ class TrackerHealth(NamedTuple):
 class Tracker:
     """Persons followed through asynchronous pictures of calibrated cameras.
 
-    Each picture is taken in at its own time: tracks are predicted to it, its detections are assigned to them exactly, and
-    an extended Kalman filter of constant velocity a joint takes in the images whose assignment is clear (Blackman &
-    Popoli 1999, "Design and Analysis of Modern Tracking Systems"; the motion is an integrated Ornstein-Uhlenbeck process
-    as in Singer 1970). Detections that no track has are matched across cameras (`fusion.match_persons`); a person whom
-    two cameras confirm becomes a track. Looks are not used: identities come from place and motion alone.
+    Each picture is taken in at its own time: tracks are predicted to it, its detections are assigned to them exactly,
+    and an extended Kalman filter of constant velocity a joint takes in the images whose assignment is clear (Blackman &
+    Popoli 1999, "Design and Analysis of Modern Tracking Systems"; velocities forget as in Singer 1970, "Estimating
+    Optimal Tracking Filter Performance for Manned Maneuvering Targets"). Detections that no track has are matched
+    across cameras (`fusion.match_persons`); a person whom two cameras confirm becomes a track. Looks are not used:
+    identities come from place and motion alone.
 
     Memory is bounded by `TrackingSettings.crowd` and what comes within `lateness_s`; a picture costs its detections
     times the tracks.
@@ -139,8 +140,8 @@ class Tracker:
         s = self._settings = _checked(settings)
         self._habits = np.array(
             [s.walking_m_s, s.reaching_m_s, s.steering_s, s.swinging_s, s.lost_s, s.confirm_s, s.join_s, s.doubtful]
-            + [*s.people[:3]]
         )
+        self._habits = np.append(self._habits, s.people[:3])
         self._buffer = ReorderBuffer(round(s.lateness_s * 1e9))
         self._matching, self._tracking = backends.kernels("matching"), backends.kernels("tracking")
         room = 4 * s.crowd
@@ -200,19 +201,20 @@ class Tracker:
             self._matching.look(self._cameras[picture.camera], picture.px[:n], picture.sigma_px[:n], sightings)
             self._tracking.step(
                 self._tracks, self._facts, self._ambiguity, self._left, self._left_camera, self._left_ns, self._counts,
-                sightings, self._index[picture.camera], picture.time_ns, self._centres, self._habits, track[:n], doubt[:n]
+                sightings, self._index[picture.camera], picture.time_ns, self._centres, self._habits, track[:n],
+                doubt[:n],
             )  # fmt: skip
         return self._tell(picture, track, doubt)
 
     def _tell(self, picture: Keypoints, track: NDArray[np.int64], doubt: NDArray[np.float64]) -> Tracks:
-        facts = self._facts[: self._counts[_COUNT]]
+        n = self._counts[_COUNT]
+        facts, rows = self._facts[:n], self._tracks[:n].transpose(0, 2, 1)
+        known = rows[..., 6] + rows[..., 9] + rows[..., 11] <= self._settings.people.reach_m**2
         recent = picture.time_ns - facts[:, _SEEN] <= round(self._settings.told_s * 1e9)
-        told = np.flatnonzero(recent & (facts[:, _CONFIRMED] > 0))
-        rows = self._tracks[told].transpose(0, 2, 1)
+        told = np.flatnonzero(recent & (facts[:, _CONFIRMED] > 0) & known.any(1))
+        facts, rows = facts[told], rows[told]
         covariance = rows[..., _COVARIANCE].reshape(-1, len(JOINTS), 3, 3)
-        known = np.trace(covariance, axis1=2, axis2=3) <= self._settings.people.reach_m**2
-        joints = np.where(known[..., None], rows[..., :3], np.nan)
-        facts = facts[told]
+        joints = np.where(known[told, :, None], rows[..., :3], np.nan)
         return Tracks(
             picture.time_ns, picture.camera, facts[:, _ID], joints, covariance, rows[..., 3:6].copy(),
             self._ambiguity[told], facts[:, _SEEN], track, doubt

@@ -13,6 +13,7 @@ from fusion.reference.triangulation import AXIS, VIEW, prepare
 Array: TypeAlias = NDArray[np.float64]
 
 LEAST_SIGMA = 0.1  # px
+MOST_SIGMA = 1e6  # px: says nothing
 LARGEST_ROW = 1e24  # squared: beyond it lie no cameras, only overflow
 B0, B1, SIGHT_AXIS, LIVE = 0, 3, 6, 9
 
@@ -30,7 +31,7 @@ def look(camera: Array, px: Array, sigma_px: Array, sightings: Array) -> None:
     for i in range(len(px)):
         for j in range(8):
             u, v, sigma = px[i, j, 0], px[i, j, 1], sigma_px[i, j]
-            if not ((u - u == 0.0) & (v - v == 0.0) & (sigma - sigma == 0.0) & (sigma > 0.0)):
+            if not ((u - u == 0.0) & (v - v == 0.0) & (sigma > 0.0) & (sigma <= MOST_SIGMA)):
                 continue
             if not prepare(camera, u, v, sigma if sigma > LEAST_SIGMA else LEAST_SIGMA, view):
                 continue

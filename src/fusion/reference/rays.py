@@ -1,8 +1,8 @@
 """Rays of eight joints: how far two pass each other, and the body nearest to many; ``rays.hpp`` says why.
 
-A ray is an array (6, 8): direction (3), variance across it per squared range, 1 where seen, variance where it leaves the
-heights where people are. A body is an array (90,): position (3, 8), rays that fix each joint (8), covariance (6, 8: xx,
-xy, xz, yy, yz, zz), mean variance (8), cost, degrees of freedom. Heights and reach are ``people``: lowest, highest, reach.
+A ray is an array (6, 8): direction (3), variance across it per squared range, 1 where seen, variance where it leaves
+the heights where people are. A body is an array (90,): position (3, 8), rays that fix each joint (8), covariance (6, 8:
+xx, xy, xz, yy, yz, zz), mean variance (8), cost, degrees of freedom. ``people``: lowest, highest, reach.
 """
 
 import numpy as np

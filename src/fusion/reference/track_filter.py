@@ -1,8 +1,8 @@
 """The filter behind a tracked person; what is believed and why stands in ``track_filter.hpp``.
 
-A track is an array (27, 8), a column a joint: position (3), velocity (3), covariance of position (xx, xy, xz, yy, yz, zz),
-of position (first) with velocity (9, row-major), and of velocity (6). ``habits`` is an array: `WALKING` to `DOUBTFUL`, then
-lowest, highest and reach of people.
+A track is an array (27, 8), a column a joint: position (3), velocity (3), covariance of position (xx, xy, xz, yy, yz,
+zz), of position (first) with velocity (9, row-major), and of velocity (6). ``habits`` is an array: `WALKING` to
+`DOUBTFUL`, then lowest, highest and reach of people.
 """
 
 import numpy as np

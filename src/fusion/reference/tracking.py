@@ -1,7 +1,7 @@
 """Persons followed through the pictures of many cameras; what is solved and why stands in ``tracking.hpp``.
 
-A crowd is what the caller keeps: tracks (T, 27, 8) of ``track_filter``, facts (T, 5), ambiguity (T,), leftovers (L, 10, 8)
-with their cameras and times (L,), and counts (5,): tracks, leftovers, next id, time of the last picture, refused.
+A crowd is what the caller keeps: tracks (T, 27, 8) of ``track_filter``, facts (T, 5), ambiguity (T,), leftovers (L, 10,
+8) with their cameras and times (L,), and counts (5,): tracks, leftovers, next id, time of the last picture, refused.
 """
 
 from typing import TypeAlias
@@ -98,9 +98,7 @@ def take_in(crowd: Crowd, i: int, s: Array, centre: Array, now_ns: int, doubt: f
         facts[i, CONFIRMED] = 1
 
 
-def assign_tracks(
-    crowd: Crowd, seen: Array, centre: Array, now_ns: int, h: Array, track: Longs, doubts: Array
-) -> None:
+def assign_tracks(crowd: Crowd, seen: Array, centre: Array, now_ns: int, h: Array, track: Longs, doubts: Array) -> None:
     """Assign the detections of a picture to the tracks and take them in."""
     tracks, facts, _, _, _, _, counts = crowd
     n, count = len(seen), counts[COUNT]
