@@ -113,12 +113,9 @@ class TestIdentity:
     def test_what_one_camera_imagines_is_nobody(self, rng: np.random.Generator) -> None:
         cameras = ceiling(4)
         keypoints = walk(rng, cameras, lambda t: [[0.0, 0.0]])
+        aside = np.array([[[0, 0]], [[300, 90]]])
         ghosts = [
-            Keypoints(
-                k.camera, k.time_ns, np.concatenate([k.px, k.px + np.array([300, 90])]), np.repeat(k.sigma_px, 2, 0)
-            )
-            if k.camera == "c0"
-            else k
+            Keypoints(k.camera, k.time_ns, k.px + aside, np.repeat(k.sigma_px, 2, 0)) if k.camera == "c0" else k
             for k in keypoints
         ]
         assert {int(i) for f in run(cameras, ghosts) for i in f.ids} == {0}
