@@ -256,7 +256,8 @@ class TestProperties:
         miss = np.full(len(cost), 3.0 if optional else np.inf)
         columns, totals = k_best(cost, k, miss)
         more, more_totals = k_best(cost, k + 1, miss)
-        np.testing.assert_array_equal(totals, more_totals[: len(totals)])
+        # Totals that differ by less than their rounding may take either's place.
+        np.testing.assert_allclose(totals, more_totals[: len(totals)], rtol=0, atol=1e-9)
         assert (np.diff(totals) >= 0).all()
         assert len({tuple(c) for c in more.tolist()}) == len(more)
         if len(totals):

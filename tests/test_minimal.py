@@ -26,6 +26,30 @@ def test_segmentation() -> None:
         assert abs(last.start_ns - sample_ns[at]) < 100_000_000
 
 
+def test_changepoints() -> None:
+    """Offline: one change of 500 g, despite a spike and missing samples, with the same bits; and one of weights 0."""
+    grams = np.random.default_rng(3).normal(1000.0, 0.5, 480)
+    grams[300:] -= 500.0
+    grams[100], grams[150:160], grams[40] = 1200.0, np.nan, 5e5
+    told = []
+    for name in BACKENDS:
+        with fusion.use_backend(name):
+            result = fusion.segment(grams, rate_hz=60.0, weights=np.where(np.arange(480) == 40, 0.0, 1.0))
+        assert result.ticks.tolist() == [300]
+        np.testing.assert_allclose(result.levels_g, [1000, 500], atol=0.2)
+        told.append(result.levels_g.tobytes())
+    assert told[0] == told[1]
+
+
+def test_assignment() -> None:
+    """A greedy choice is revised, and the second best comes second."""
+    for name in BACKENDS:
+        with fusion.use_backend(name):
+            columns, totals = fusion.k_best([[1.0, 2.0], [1.0, 9.0]], 2)
+        assert columns.tolist() == [[1, 0], [0, 1]]
+        assert totals.tolist() == [3.0, 10.0]
+
+
 def test_triangulation() -> None:
     """Two cameras 1 m apart that look along z, f = 1000 px: a disparity of 100 px is 10 m away."""
     matrix = np.diag([1000.0, 1000.0, 1.0])
@@ -35,6 +59,29 @@ def test_triangulation() -> None:
             result = fusion.triangulate(cameras, [[[50.0, 0.0], [-50.0, 0.0]]], 2.0)
         np.testing.assert_allclose(result.xyz_m, [[0.0, 0.0, 10.0]], atol=1e-12)
         assert result.status.tolist() == [fusion.Status.OK]
+
+
+def test_rig() -> None:
+    """Four cameras in a row, two of them fisheyes: the image that is 100 px wrong is left out, with the same bits."""
+    matrix = np.array([[900.0, 0.0, 640.0], [0.0, 900.0, 360.0], [0.0, 0.0, 1.0]])
+    rig = fusion.CameraRig(
+        [
+            fusion.Camera(str(x), matrix, np.eye(3), np.array([-x, 0.0, 0.0]), np.full(4, 0.01), (1280, 720), model)
+            for x, model in ((-1.0, "pinhole"), (-0.3, "fisheye"), (0.3, "fisheye"), (1.0, "pinhole"))
+        ]
+    )
+    point = np.array([[0.2, -0.3, 4.0]] * 9)
+    px = rig.project(point)
+    px[4, 1, 0] += 100.0
+    told = []
+    for name in BACKENDS:
+        with fusion.use_backend(name):
+            result = rig.triangulate(px, robust=True)
+        np.testing.assert_allclose(result.xyz_m, point, atol=1e-12)
+        assert result.inliers.sum() == 35
+        assert not result.inliers[4, 1]
+        told.append(result.xyz_m.tobytes() + result.covariance_m2.tobytes())
+    assert told[0] == told[1]
 
 
 def test_association() -> None:

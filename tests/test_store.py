@@ -147,7 +147,7 @@ class TestParts:
 
 
 class TestCamera:
-    @pytest.mark.parametrize("n", [0, 4, 5, 8])
+    @pytest.mark.parametrize("n", [0, 4, 5, 8, 12, 14])
     def test_distortion(self, n: int) -> None:
         assert len(Camera("c", MATRIX, TURN, np.ones(3), np.full(n, 0.1)).distortion) == n
 
@@ -171,9 +171,12 @@ class TestCamera:
             ({"rotation": np.diag([1, 1, -1])}, ValueError, "rotation must be a rotation matrix"),
             ({"translation_m": [0, 0, np.inf]}, ValueError, "translation_m must be finite"),
             ({"translation_m": [[0, 0, 1]]}, ValueError, r"translation_m must have shape \(3\); got \(1, 3\)"),
-            ({"distortion": np.zeros(3)}, ValueError, "distortion must have 0, 4, 5 or 8 coefficients; got 3"),
+            ({"distortion": np.zeros(3)}, ValueError, "distortion must have 0, 4, 5, 8, 12 or 14 coefficients; got 3"),
             ({"distortion": [0, 0, 0, np.nan]}, ValueError, "distortion must be finite"),
             ({"distortion": None}, TypeError, "distortion must be an array"),
+            ({"model": "fisheye", "distortion": np.zeros(5)}, ValueError, "distortion must have 0 or 4 coeff"),
+            ({"model": "omni"}, ValueError, "model must be one of pinhole, fisheye; got 'omni'"),
+            ({"model": None}, ValueError, "model must be one of pinhole, fisheye; got None"),
             ({"size_px": (1280,)}, ValueError, r"size_px must have shape \(2\); got \(1,\)"),
             ({"size_px": (1280.0, 720.0)}, TypeError, "size_px must be an array of int64"),
             ({"size_px": (-1, 720)}, ValueError, r"size_px must not be negative; got \[-1, 720\]"),

@@ -44,7 +44,7 @@ int match(const Doubles& sightings, const Ints& camera, const Doubles& centres_m
     const double* p = people_m.data();
     const fusion::People people{p[0], p[1], p[2]};
     const auto* sights = reinterpret_cast<const Sighting*>(sightings.data());
-    const auto* centres = reinterpret_cast<const fusion::Vec3*>(centres_m.data());
+    const auto* centres = reinterpret_cast<const fusion::Vec3<double>*>(centres_m.data());
     const double* motion = motion_m.data();
     auto* found = person.mutable_data();
     double* doubt = ambiguity.mutable_data();

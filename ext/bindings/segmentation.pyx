@@ -4,12 +4,16 @@
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
+
 import numpy as np
+from numpy import float32, frombuffer, int32
 
 
-cdef extern from "simd_level.hpp" namespace "fusion::simd" nogil:
-    ctypedef int Level
-    Level chosen()
+cdef extern from "level.hpp" namespace "fusion" nogil:
+    cdef cppclass Level:
+        pass
+    Level level() except +ValueError
 
 
 cdef extern from "segmentation.hpp" namespace "fusion::segmentation" nogil:
@@ -65,7 +69,7 @@ cdef class Stream:
         c.plateau, c.join, c.coincide, c.quick, c.calm, c.merge_ns, c.gap_ns = config[8:15]
         c.threshold, c.leak, c.drift, c.half_item_g, c.floor_g, c.drift_g = config[15:]
         cdef int64_t plates = groups.shape[0], room = report_room(plates)
-        self._level = chosen()
+        self._level = level()
         self._storage = np.zeros(storage_size(plates, c[0]), np.uint8)
         self._state = bind(&self._storage[0], plates, c[0])
         self._events = np.zeros(room * sizeof(Event), np.uint8)
@@ -155,9 +159,9 @@ cdef class Stream:
                     e.start_ns,
                     e.step_ns,
                     e.end_ns,
-                    np.array(self._plates[e.first : e.first + e.count]),
-                    np.array(self._deltas[e.first : e.first + e.count]),
-                    np.array(self._sigmas[e.first : e.first + e.count]),
+                    frombuffer(PyBytes_FromStringAndSize(<char*>(self._out.plates + e.first), 4 * e.count), int32),
+                    frombuffer(PyBytes_FromStringAndSize(<char*>(self._out.deltas + e.first), 4 * e.count), float32),
+                    frombuffer(PyBytes_FromStringAndSize(<char*>(self._out.sigmas + e.first), 4 * e.count), float32),
                     e.kind,
                     e.final != 0,
                     <double>e.quality,

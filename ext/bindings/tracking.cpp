@@ -39,7 +39,7 @@ void step(Doubles tracks, Longs facts, Doubles ambiguity, Doubles left, Ints lef
     Room<std::int32_t> ints(rows + 4 * wide + room);
     Room<fusion::Body> bodies(room);
     Room<fusion::Outlook> outlooks(static_cast<std::size_t>(track_room));
-    Room<fusion::Vec3> middles(static_cast<std::size_t>(track_room));
+    Room<fusion::Vec3<double>> middles(static_cast<std::size_t>(track_room));
     const auto waiting = std::min(room, static_cast<std::size_t>(count[1]) + rows);
     MatchRoom match(waiting, static_cast<std::size_t>(cameras), waiting * (waiting - (waiting > 0)) / 2);
     double* miss = doubles.data() + rows * static_cast<std::size_t>(track_room);
@@ -66,7 +66,7 @@ void step(Doubles tracks, Longs facts, Doubles ambiguity, Doubles left, Ints lef
     fusion::Habits h;
     std::memcpy(&h, habits.data(), sizeof h);
     const auto* seen = reinterpret_cast<const fusion::Sighting*>(sightings.data());
-    const auto* centres = reinterpret_cast<const fusion::Vec3*>(centres_m.data());
+    const auto* centres = reinterpret_cast<const fusion::Vec3<double>*>(centres_m.data());
     std::int64_t* found = track.mutable_data();
     double* doubts = doubt.mutable_data();
 

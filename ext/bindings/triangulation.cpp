@@ -1,18 +1,23 @@
 // fusion.native.triangulation: batches over the kernels of ext/core; the GIL is released while they run.
-#include "triangulation.hpp"
-
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <cstring>
 #include <initializer_list>
 #include <stdexcept>
+#include <string>
 #include <vector>
+
+#include "level.hpp"
+#include "points.hpp"
 
 namespace py = pybind11;
 using Doubles = py::array_t<double, py::array::c_style>;
 using Ints = py::array_t<std::int32_t, py::array::c_style>;
 using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
+using fusion::Level;
+using fusion::level;
 
 namespace {
 
@@ -37,36 +42,43 @@ py::ssize_t length(const py::array& a) {
     return a.shape(0);
 }
 
-void triangulate(const Doubles& blocks, const Doubles& px, const Doubles& sigma_px, Doubles xyz_m,
-                 Doubles covariance_m2, Doubles figures, Ints views, Bytes status) {
+struct alignas(fusion::kAlignment) Line {
+    double doubles[fusion::kAlignment / sizeof(double)];
+};
+
+void triangulate(const Doubles& blocks, const Doubles& px, const Doubles& sigma_px, double gate, Doubles xyz_m,
+                 Doubles covariance_m2, Doubles figures, Ints views, Bytes status, Bytes inliers) {
     const auto cameras = unpack(blocks);
     const py::ssize_t n = length(px), v = blocks.shape(0);
+    const bool one_sigma = sigma_px.size() == 1;
     expect("px", px, {n, v, 2});
-    expect("sigma_px", sigma_px, {n, v});
+    if (!one_sigma) expect("sigma_px", sigma_px, {n, v});
     expect("xyz_m", xyz_m, {n, 3});
     expect("covariance_m2", covariance_m2, {n, 3, 3});
-    expect("figures", figures, {n, 2});
+    expect("figures", figures, {2, n});
     expect("views", views, {n});
     expect("status", status, {n});
-    const double *pixels = px.data(), *sigmas = sigma_px.data();
-    double *xyz = xyz_m.mutable_data(), *covariance = covariance_m2.mutable_data(), *figure = figures.mutable_data();
-    std::int32_t* used = views.mutable_data();
-    std::uint8_t* bits = status.mutable_data();
-    std::vector<fusion::View> scratch(cameras.size());
+    expect("inliers", inliers, {n, v});
+    const Level chosen = level();
+    std::vector<Line> scratch(fusion::scratch_bytes(v) / sizeof(Line) + 1);
+    const fusion::Batch batch{cameras.data(),
+                              v,
+                              n,
+                              px.data(),
+                              sigma_px.data(),
+                              one_sigma ? 0 : v,
+                              one_sigma ? 0 : 1,
+                              gate,
+                              scratch.front().doubles,
+                              xyz_m.mutable_data(),
+                              covariance_m2.mutable_data(),
+                              figures.mutable_data(),
+                              views.mutable_data(),
+                              status.mutable_data(),
+                              inliers.mutable_data()};
 
     const py::gil_scoped_release release;
-    for (py::ssize_t i = 0; i < n; ++i) {
-        fusion::Point p;
-        fusion::triangulate(cameras.data(), static_cast<int>(v), pixels + 2 * v * i, sigmas + v * i, scratch.data(), p);
-        const fusion::Sym3& s = p.covariance;
-        const double full[9] = {s.xx, s.xy, s.xz, s.xy, s.yy, s.yz, s.xz, s.yz, s.zz};
-        std::memcpy(xyz + 3 * i, &p.xyz, sizeof p.xyz);
-        std::memcpy(covariance + 9 * i, full, sizeof full);
-        figure[2 * i] = p.rms;
-        figure[2 * i + 1] = p.chord;
-        used[i] = p.views;
-        bits[i] = p.status;
-    }
+    fusion::run(fusion::TriangulateJob{batch}, chosen);
 }
 
 void project(const Doubles& blocks, const Doubles& xyz_m, Doubles px) {
@@ -74,39 +86,24 @@ void project(const Doubles& blocks, const Doubles& xyz_m, Doubles px) {
     const py::ssize_t n = length(xyz_m), v = blocks.shape(0);
     expect("xyz_m", xyz_m, {n, 3});
     expect("px", px, {n, v, 2});
-    const double* xyz = xyz_m.data();
-    double* pixel = px.mutable_data();
+    const Level chosen = level();
+    const fusion::ProjectJob job{cameras.data(), v, xyz_m.data(), n, px.mutable_data()};
 
     const py::gil_scoped_release release;
-    for (py::ssize_t i = 0; i < n; ++i) {
-        for (const fusion::Camera& camera : cameras) {
-            const fusion::Vec2 p = fusion::project(camera, {xyz[3 * i], xyz[3 * i + 1], xyz[3 * i + 2]});
-            *pixel++ = p.x;
-            *pixel++ = p.y;
-        }
-    }
+    fusion::run(job, chosen);
 }
 
-void undistort(const Doubles& blocks, const Doubles& px, Doubles xy) {
+void undistort(const Doubles& blocks, const Doubles& px, Doubles rays, Doubles residual_px) {
     const auto cameras = unpack(blocks);
     const py::ssize_t n = length(px), v = blocks.shape(0);
     expect("px", px, {n, v, 2});
-    expect("xy", xy, {n, v, 2});
-    const double* pixel = px.data();
-    double* normalised = xy.mutable_data();
+    expect("rays", rays, {n, v, 3});
+    expect("residual_px", residual_px, {n, v});
+    const Level chosen = level();
+    const fusion::UndistortJob job{cameras.data(), v, px.data(), n, rays.mutable_data(), residual_px.mutable_data()};
 
     const py::gil_scoped_release release;
-    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-    for (py::ssize_t i = 0; i < n; ++i) {
-        for (const fusion::Camera& camera : cameras) {
-            fusion::Vec2 p;
-            fusion::Jacobian unused;
-            const bool found = fusion::undistort(camera, {pixel[0], pixel[1]}, p, unused);
-            *normalised++ = found ? p.x : nan;
-            *normalised++ = found ? p.y : nan;
-            pixel += 2;
-        }
-    }
+    fusion::run(job, chosen);
 }
 
 }  // namespace
@@ -114,12 +111,18 @@ void undistort(const Doubles& blocks, const Doubles& px, Doubles xy) {
 PYBIND11_MODULE(triangulation, m, py::mod_gil_not_used()) {
     m.doc() =
         "Points from their images in several calibrated cameras; what is solved and why stands in triangulation.hpp.";
+    m.def(
+        "level", [] { return fusion::kLevelNames[static_cast<int>(level())]; },
+        "Name the instruction set in use: baseline, avx2 or avx512.");
     m.def("triangulate", &triangulate, py::arg("cameras").noconvert(), py::arg("px").noconvert(),
-          py::arg("sigma_px").noconvert(), py::arg("xyz_m").noconvert(), py::arg("covariance_m2").noconvert(),
-          py::arg("figures").noconvert(), py::arg("views").noconvert(), py::arg("status").noconvert(),
-          "Solve every point: px (N, V, 2), sigma_px (N, V), results into the arrays given.");
+          py::arg("sigma_px").noconvert(), py::arg("gate"), py::arg("xyz_m").noconvert(),
+          py::arg("covariance_m2").noconvert(), py::arg("figures").noconvert(), py::arg("views").noconvert(),
+          py::arg("status").noconvert(), py::arg("inliers").noconvert(),
+          "Solve every point: px (N, V, 2), sigma_px (N, V) or (1, 1), results into the arrays given.");
     m.def("project", &project, py::arg("cameras").noconvert(), py::arg("xyz_m").noconvert(), py::arg("px").noconvert(),
           "Write the pixels of xyz_m (N, 3) in every camera into px (N, V, 2); NaN where it has no image.");
-    m.def("undistort", &undistort, py::arg("cameras").noconvert(), py::arg("px").noconvert(), py::arg("xy").noconvert(),
-          "Write the normalised coordinates of px (N, V, 2) into xy (N, V, 2); NaN where there are none.");
+    m.def("undistort", &undistort, py::arg("cameras").noconvert(), py::arg("px").noconvert(),
+          py::arg("rays").noconvert(), py::arg("residual_px").noconvert(),
+          "Write the unit rays of px (N, V, 2) into rays (N, V, 3), how far their images lie off into residual_px (N, "
+          "V).");
 }

@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "lanes.hpp"
+#include "pairs.hpp"
 
 namespace fusion {
 

@@ -1,105 +1,110 @@
-// A pinhole camera with OpenCV's radial, rational and tangential distortion (Brown 1971), and its exact inverse.
+// A calibrated camera: from a point to its pixel, and from a pixel to its ray with the derivative that noise follows.
 //
-// Lengths in metres, images in pixels. Normalised coordinates are x/z, y/z in the camera's frame. The distortion is
-// inverted by Newton's method to rounding, within the disc about the axis on which it is one to one
-// (`limit`, squared radius): beyond it, a second point has the same image and a pixel means nothing.
-// Only + - * / sqrt, in the order of reference/triangulation.py. Cost: about 20 ns a distortion with its Jacobian, one
-// or, with distortion, three to five of them an inversion.
+// Lengths in metres, images in pixels. Only + - * / sqrt, in the order of reference/lenses.py.
 #pragma once
 
-#include <cmath>
-#include <limits>
-
-#include "linalg.hpp"
+#include "fisheye.hpp"
 
 namespace fusion {
 
 // A flat block of doubles: one row of the array that the caller packs once for all cameras.
 struct Camera {
-    Vec3 right, down, axis;  // rows of the rotation from world to camera
-    Vec3 centre;             // in the world
+    Vec3<double> right, down, axis;  // rows of the rotation from world to camera
+    Vec3<double> centre;             // from the origin that the caller chose for all cameras
     double fx, skew, cx, fy, cy;
-    double k1, k2, p1, p2, k3, k4, k5, k6;
-    double limit;
+    Lens lens;
 };
-constexpr int kCameraSize = 26;
+constexpr int kCameraSize = 49;
 static_assert(sizeof(Camera) == kCameraSize * sizeof(double), "Camera must be a flat block of doubles");
 
-struct Vec2 {
-    double x, y;
+// What a pixel says in the camera's frame: the pixel of a ray r' near `ray` is the given one plus (dot(row0, r'),
+// dot(row1, r')) over the depth of r', to first order. Depth counts along the axis, of a fisheye along the ray.
+template <class V>
+struct Sight {
+    Vec3<V> ray;  // (x, y, 1); of a fisheye the unit vector
+    Vec3<V> row0, row1;
 };
 
-struct Jacobian {  // symmetric
-    double xx, xy, yy;
-};
-
-constexpr int kNewtonSteps = 40;
-// Squared relative step: the next one would be its square, which is rounding.
-constexpr double kNewtonTolerance = 1e-16;
-
-inline Vec2 distort(const Camera& c, const Vec2& p, Jacobian& j) {
-    const double x = p.x, y = p.y;
-    const double s = x * x + y * y;
-    const double d = 1.0 / (1.0 + s * (c.k4 + s * (c.k5 + s * c.k6)));
-    const double radial = (1.0 + s * (c.k1 + s * (c.k2 + s * c.k3))) * d;
-    const double numerator = c.k1 + s * (2.0 * c.k2 + s * (3.0 * c.k3));
-    const double denominator = c.k4 + s * (2.0 * c.k5 + s * (3.0 * c.k6));
-    const double slope = 2.0 * ((numerator - radial * denominator) * d);
-    j.xx = radial + slope * x * x + 2.0 * c.p1 * y + 6.0 * c.p2 * x;
-    j.xy = slope * x * y + 2.0 * c.p1 * x + 2.0 * c.p2 * y;
-    j.yy = radial + slope * y * y + 6.0 * c.p1 * y + 2.0 * c.p2 * x;
-    return {x * radial + 2.0 * c.p1 * x * y + c.p2 * (s + 2.0 * x * x),
-            y * radial + c.p1 * (s + 2.0 * y * y) + 2.0 * c.p2 * x * y};
+template <class V>
+FUSION_INLINE Mask<V> sight_pinhole(const Camera& c, const Vec2<V>& image, Sight<V>& sight) {
+    Vec2<V> p = image;
+    Jacobian<V> j{splat<V>(1.0), splat<V>(0.0), splat<V>(0.0), splat<V>(1.0)};
+    Mask<V> found = both(finite(image.x), finite(image.y));
+    if (c.lens.kind == kTilted) {
+        Jacobian<V> unused, t, a;
+        Vec2<V> flat = homography(c.lens.untilt, image, unused);
+        found = both(found, invert(c.lens, flat, p, a));
+        homography(c.lens.tilt, flat, t);
+        j = {t.xx * a.xx + t.xy * a.yx, t.xx * a.xy + t.xy * a.yy, t.yx * a.xx + t.yy * a.yx,
+             t.yx * a.xy + t.yy * a.yy};
+    } else if (c.lens.kind != kNoLens) {
+        found = both(found, invert(c.lens, image, p, j));
+    }
+    const V a00 = c.fx * j.xx + c.skew * j.yx, a01 = c.fx * j.xy + c.skew * j.yy;
+    const V a10 = c.fy * j.yx, a11 = c.fy * j.yy;
+    sight.ray = {p.x, p.y, splat<V>(1.0)};
+    sight.row0 = {a00, a01, -(a00 * p.x + a01 * p.y)};
+    sight.row1 = {a10, a11, -(a10 * p.x + a11 * p.y)};
+    return found;
 }
 
-// Normalised coordinates of a pixel and the Jacobian of the distortion there; false where the lens model has none.
-// A Newton step is halved while it leaves the disc on which the model is one to one, or does not descend.
-inline bool undistort(const Camera& c, const Vec2& px, Vec2& p, Jacobian& j) {
-    const double yd = (px.y - c.cy) / c.fy;
-    const double xd = (px.x - c.cx - c.skew * yd) / c.fx;
-    const double s = xd * xd + yd * yd;
-    const double inside = s <= c.limit ? 1.0 : 0.9 * std::sqrt(c.limit / s);
-    double dx = xd * inside, dy = yd * inside, best = std::numeric_limits<double>::infinity();
-    p = {0.0, 0.0};
-    j = {1.0, 0.0, 1.0};
-    for (int step = 0; step < kNewtonSteps; ++step) {
-        const Vec2 q{p.x + dx, p.y + dy};
-        Jacobian a;
-        const Vec2 m = distort(c, q, a);
-        const double ex = xd - m.x, ey = yd - m.y;
-        const double error = ex * ex + ey * ey;
-        if ((q.x * q.x + q.y * q.y <= c.limit) & (error < best)) {
-            p = q;
-            j = a;
-            best = error;
-            const double det = j.xx * j.yy - j.xy * j.xy;
-            const double r = 1.0 / det;
-            dx = (j.yy * ex - j.xy * ey) * r;
-            dy = (j.xx * ey - j.xy * ex) * r;
-            if (dx * dx + dy * dy <= kNewtonTolerance * (1.0 + p.x * p.x + p.y * p.y)) {
-                p = {p.x + dx, p.y + dy};
-                return (det > 0.0) & (j.xx > 0.0);
-            }
-        } else {
-            dx = 0.5 * dx;
-            dy = 0.5 * dy;
-        }
-    }
-    return false;
+template <class V>
+FUSION_INLINE Mask<V> sight_fisheye(const Camera& c, const Vec2<V>& image, Sight<V>& sight) {
+    const V zero = splat<V>(0.0), one = splat<V>(1.0);
+    const V radius = root<V>(image.x * image.x + image.y * image.y);
+    const Mask<V> off = less(zero, radius);
+    const V cp = select<V>(off, image.x / radius, one), sp = select<V>(off, image.y / radius, zero);
+    V angle, slope, s, k;
+    const Mask<V> found = unbend(c.lens, radius, angle, slope);
+    sine_cosine(angle, s, k);
+    const V ratio = select<V>(off, radius / s, one);
+    const V along = slope * k, down = slope * s;
+    const Vec3<V> x{along * cp * cp + ratio * sp * sp, (along - ratio) * cp * sp, -down * cp};
+    const Vec3<V> y{(along - ratio) * cp * sp, along * sp * sp + ratio * cp * cp, -down * sp};
+    sight.ray = {s * cp, s * sp, k};
+    sight.row0 = x * c.fx + y * c.skew;
+    sight.row1 = y * c.fy;
+    return found;
 }
 
-// Pixel of a point in the world; NaN where it has no image: behind the camera, or beyond the fold of the lens model.
-inline Vec2 project(const Camera& c, const Vec3& point) {
-    const Vec3 ray = point - c.centre;
-    const double depth = dot(c.axis, ray);
-    const Vec2 p{dot(c.right, ray) / depth, dot(c.down, ray) / depth};
-    if (!((depth > 0.0) & (p.x * p.x + p.y * p.y <= c.limit))) {
-        constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-        return {nan, nan};
+// False where the lens shows nothing at the pixel, or it is not finite.
+template <class V>
+FUSION_INLINE Mask<V> look(const Camera& c, const Vec2<V>& px, Sight<V>& sight) {
+    const V y = (px.y - c.cy) / c.fy;
+    const V x = (px.x - c.cx - c.skew * y) / c.fx;
+    if (c.lens.kind == kFisheye) return sight_fisheye<V>(c, {x, y}, sight);
+    return sight_pinhole<V>(c, {x, y}, sight);
+}
+
+template <class V>
+FUSION_INLINE Vec2<V> to_pixel(const Camera& c, const Vec2<V>& d, const Mask<V>& seen) {
+    const V nan = splat<V>(std::numeric_limits<double>::quiet_NaN());
+    return {select<V>(seen, c.fx * d.x + c.skew * d.y + c.cx, nan), select<V>(seen, c.fy * d.y + c.cy, nan)};
+}
+
+// Pixel of a ray in the camera's frame; NaN where it has no image: behind the camera, or beyond the fold of the lens.
+template <class V>
+FUSION_INLINE Vec2<V> image(const Camera& c, const Vec3<V>& ray) {
+    const V zero = splat<V>(0.0), limit = splat<V>(c.lens.limit);
+    if (c.lens.kind == kFisheye) {
+        const V across = root<V>(ray.x * ray.x + ray.y * ray.y);
+        const V angle = ray_angle(across, ray.z);
+        V unused;
+        const V ratio = select<V>(less(zero, across), bend(c.lens, angle, unused) / across, zero);
+        return to_pixel<V>(c, {ray.x * ratio, ray.y * ratio}, at_most(angle, limit));
     }
-    Jacobian unused;
-    const Vec2 d = distort(c, p, unused);
-    return {c.fx * d.x + c.skew * d.y + c.cx, c.fy * d.y + c.cy};
+    const Vec2<V> p{ray.x / ray.z, ray.y / ray.z};
+    const Mask<V> seen = both(less(zero, ray.z), at_most<V>(p.x * p.x + p.y * p.y, limit));
+    if (c.lens.kind == kNoLens) return to_pixel(c, p, seen);
+    Jacobian<V> unused;
+    const Vec2<V> d = distort(c.lens, p, unused);
+    return to_pixel(c, c.lens.kind == kTilted ? homography(c.lens.tilt, d, unused) : d, seen);
+}
+
+template <class V>
+FUSION_INLINE Vec2<V> project(const Camera& c, const Vec3<V>& point) {
+    const Vec3<V> ray = point - c.centre;
+    return image<V>(c, {dot(c.right, ray), dot(c.down, ray), dot(c.axis, ray)});
 }
 
 }  // namespace fusion

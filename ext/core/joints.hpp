@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstdint>
 
-#include "lanes.hpp"
 #include "triangulation.hpp"
 
 namespace fusion {
@@ -17,20 +16,20 @@ constexpr int kJoints = 8;  // fusion.observations.JOINTS
 
 #if defined(__GNUC__)
 // Aligned as doubles are, so that rows of the caller's arrays can be read in place.
-typedef double Lane __attribute__((vector_size(16), aligned(8), may_alias));
-typedef decltype(Lane() < Lane()) LaneMask;
+typedef double Piece __attribute__((vector_size(16), aligned(8), may_alias));
+typedef decltype(Piece() < Piece()) PieceMask;
 #else
-typedef double Lane;
-typedef bool LaneMask;
+typedef double Piece;
+typedef bool PieceMask;
 #endif
-constexpr int kWidth = sizeof(Lane) / sizeof(double), kLanes = kJoints / kWidth;
+constexpr int kWidth = sizeof(Piece) / sizeof(double), kPieces = kJoints / kWidth;
 
 struct Mask8 {
-    LaneMask m[kLanes];
+    PieceMask m[kPieces];
 };
 
 struct Eight {
-    Lane v[kLanes];
+    Piece v[kPieces];
 
     FUSION_INLINE double operator[](int j) const {
         double x;
@@ -41,11 +40,11 @@ struct Eight {
 };
 
 #define FUSION_EACH(result, expression) \
-    for (int k = 0; k < kLanes; ++k) result[k] = expression
+    for (int k = 0; k < kPieces; ++k) result[k] = expression
 
 FUSION_INLINE Eight eight(double x) {
     Eight r;
-    FUSION_EACH(r.v, x - Lane());
+    FUSION_EACH(r.v, x - Piece());
     return r;
 }
 FUSION_INLINE Eight operator+(const Eight& a, const Eight& b) {
@@ -142,11 +141,13 @@ inline void look(const Camera& camera, const double* px, const double* sigma_px,
     for (int j = 0; j < kJoints; ++j) {
         const double u = px[2 * j], v = px[2 * j + 1], sigma = sigma_px[j];
         if (!((u - u == 0.0) & (v - v == 0.0) & (sigma > 0.0) & (sigma <= kMostSigma))) continue;
-        View view;
-        if (!prepare(camera, {u, v}, sigma > kLeastSigma ? sigma : kLeastSigma, view)) continue;
-        if (!(dot(view.b0, view.b0) + dot(view.b1, view.b1) < kLargestRow)) continue;
-        s.b0.x.set(j, view.b0.x), s.b0.y.set(j, view.b0.y), s.b0.z.set(j, view.b0.z);
-        s.b1.x.set(j, view.b1.x), s.b1.y.set(j, view.b1.y), s.b1.z.set(j, view.b1.z);
+        View<double> view;
+        view.live = true;
+        if (prepare<double>(camera, {u, v}, sigma > kLeastSigma ? sigma : kLeastSigma, view))
+            continue;  // beyond the lens
+        if (!(dot(view.p0, view.p0) + dot(view.p1, view.p1) < kLargestRow)) continue;
+        s.b0.x.set(j, view.p0.x), s.b0.y.set(j, view.p0.y), s.b0.z.set(j, view.p0.z);
+        s.b1.x.set(j, view.p1.x), s.b1.y.set(j, view.p1.y), s.b1.z.set(j, view.p1.z);
         s.axis.x.set(j, view.axis.x), s.axis.y.set(j, view.axis.y), s.axis.z.set(j, view.axis.z);
         s.live.set(j, 1.0);
     }

@@ -1,82 +1,167 @@
-// Two doubles at a time, and one build for every x86-64: loops over columns in SSE2, or in AVX2 where the machine has
-// it.
+// Several points side by side, a lane each: the type V of the templates is one `double`, or a vector of them.
 //
-// Only comparisons and single operations, so the bits are those of a scalar loop. Where a compiler has no vector
-// extension, a pair is two doubles.
+// Vectors are GCC's and Clang's vector types, so one template body serves SSE2 and NEON (2 lanes), AVX2 (4) and AVX-512
+// (8). Every function here is inlined always, so that it is compiled for the instruction set of the function that
+// called it. Lanes never mix: each gives the bits of the scalar code, in which a branch takes the place of `select`.
 #pragma once
 
+#include <cmath>
+#include <cstdint>
 #include <cstring>
 
+#include "compiler.hpp"
+
 #if defined(__GNUC__)
-#define FUSION_INLINE inline __attribute__((always_inline))
+#define FUSION_VECTORS 1
 #else
-#define FUSION_INLINE inline
+#define FUSION_VECTORS 0
 #endif
 
-// Before a function that is compiled for AVX2 too; what it calls must be FUSION_INLINE. The choice is glibc's when the
-// library is loaded, which AddressSanitizer does not survive.
-#if defined(__x86_64__) && defined(__GNUC__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
-#define FUSION_CLONES __attribute__((target_clones("avx2", "default"), unused))
-#else
-#define FUSION_CLONES [[maybe_unused]]
+#if FUSION_VECTORS && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"  // nothing here is called across a binary interface
 #endif
 
 namespace fusion {
 
-#if defined(__GNUC__)
-
-typedef double Pair __attribute__((vector_size(16)));
-
-FUSION_INLINE Pair less_choose(Pair a, Pair b, Pair yes, Pair no) {
-    return a < b ? yes : no;
-}
-
-#else
-
-struct Pair {
-    double first, second;
-    double operator[](int k) const { return k ? second : first; }
-};
-
-inline Pair operator+(Pair a, Pair b) {
-    return {a.first + b.first, a.second + b.second};
-}
-inline Pair operator*(Pair a, Pair b) {
-    return {a.first * b.first, a.second * b.second};
-}
-inline Pair operator-(Pair a, Pair b) {
-    return {a.first - b.first, a.second - b.second};
-}
-inline Pair less_choose(Pair a, Pair b, Pair yes, Pair no) {
-    return {a.first < b.first ? yes.first : no.first, a.second < b.second ? yes.second : no.second};
-}
-
+#if FUSION_VECTORS
+typedef double Double2 __attribute__((vector_size(16)));
+typedef double Double4 __attribute__((vector_size(32)));
+typedef double Double8 __attribute__((vector_size(64)));
 #endif
 
-FUSION_INLINE Pair load(const double* p) {
-    Pair a;
-    std::memcpy(&a, p, sizeof a);
-    return a;
-}
-FUSION_INLINE void store(double* p, Pair a) {
-    std::memcpy(p, &a, sizeof a);
-}
-FUSION_INLINE Pair both(double x) {
-    return Pair{x, x};
-}
-FUSION_INLINE Pair turned(Pair a) {
-    return Pair{a[1], a[0]};
-}
-FUSION_INLINE Pair least(Pair a, Pair b) {
-    return less_choose(a, b, a, b);
-}
-FUSION_INLINE Pair most(Pair a, Pair b) {
-    return less_choose(b, a, a, b);
+template <class V>
+constexpr int kLanes = static_cast<int>(sizeof(V) / sizeof(double));
+
+template <class V>
+FUSION_INLINE V splat(double a) {
+    return a - V();  // not a + V(), which would lose the sign of -0.0
 }
 
-/// Places of the least of `a` and `b`, the lower place where they are equal.
-FUSION_INLINE Pair least_at(Pair a, Pair b, Pair at_a, Pair at_b) {
-    return less_choose(a, b, at_a, less_choose(b, a, at_b, least(at_a, at_b)));
+#if FUSION_VECTORS
+// Where a condition holds: 1.0, else 0.0. Not an integer vector: compilers take comparisons that give one apart into
+// scalars where the processor has mask registers.
+template <class V>
+struct LaneMask {
+    V ones;
+};
+template <class V>
+struct MaskOf {
+    typedef LaneMask<V> type;
+};
+#else
+template <class V>
+struct MaskOf;
+#endif
+template <>
+struct MaskOf<double> {
+    typedef bool type;
+};
+template <class V>
+using Mask = typename MaskOf<V>::type;
+
+template <class V>
+FUSION_INLINE Mask<V> less(const V& a, const V& b) {
+    if constexpr (kLanes<V> == 1) {
+        return a < b;
+    } else {
+        return {a < b ? splat<V>(1.0) : splat<V>(0.0)};
+    }
+}
+template <class V>
+FUSION_INLINE Mask<V> at_most(const V& a, const V& b) {
+    if constexpr (kLanes<V> == 1) {
+        return a <= b;
+    } else {
+        return {a <= b ? splat<V>(1.0) : splat<V>(0.0)};
+    }
+}
+template <class V>
+FUSION_INLINE V select(const Mask<V>& m, const V& a, const V& b) {
+    if constexpr (kLanes<V> == 1) {
+        return m ? a : b;
+    } else {
+        return m.ones != splat<V>(0.0) ? a : b;
+    }
+}
+template <class V>
+FUSION_INLINE V root(const V& a) {
+    if constexpr (kLanes<V> == 1) {
+        return std::sqrt(a);
+    } else {
+        V r;
+        for (int i = 0; i < kLanes<V>; ++i) r[i] = std::sqrt(a[i]);
+        return r;
+    }
+}
+
+FUSION_INLINE bool both(bool m, bool n) {
+    return m & n;
+}
+FUSION_INLINE bool either(bool m, bool n) {
+    return m | n;
+}
+FUSION_INLINE bool without(bool m, bool n) {
+    return m & !n;
+}
+FUSION_INLINE bool any(bool m) {
+    return m;
+}
+
+#if FUSION_VECTORS
+template <class V>
+using Bits = decltype(V() < V());
+template <class V>
+FUSION_INLINE LaneMask<V> both(const LaneMask<V>& m, const LaneMask<V>& n) {
+    return {(V)((Bits<V>)m.ones & (Bits<V>)n.ones)};
+}
+template <class V>
+FUSION_INLINE LaneMask<V> either(const LaneMask<V>& m, const LaneMask<V>& n) {
+    return {(V)((Bits<V>)m.ones | (Bits<V>)n.ones)};
+}
+template <class V>
+FUSION_INLINE LaneMask<V> without(const LaneMask<V>& m, const LaneMask<V>& n) {
+    return {(V)((Bits<V>)m.ones & ~(Bits<V>)n.ones)};
+}
+template <class V>
+FUSION_INLINE bool any(const LaneMask<V>& m) {
+    std::int64_t bits[kLanes<V>], all = 0;
+    std::memcpy(bits, &m.ones, sizeof bits);
+    for (std::int64_t b : bits) all |= b;
+    return all != 0;
+}
+#endif
+
+// The lanes, in order; of a mask, 1 where it holds.
+template <class V>
+FUSION_INLINE void unpack(const V& a, double* lanes) {
+    std::memcpy(lanes, &a, sizeof a);
+}
+template <class V>
+FUSION_INLINE void unpack_mask(const Mask<V>& m, double* lanes) {
+    unpack(select<V>(m, splat<V>(1.0), splat<V>(0.0)), lanes);
+}
+template <class V>
+FUSION_INLINE V pack(const double* lanes) {
+    if constexpr (kLanes<V> == 1) {
+        return *lanes;
+    } else {
+        V a;
+        for (int i = 0; i < kLanes<V>; ++i) a[i] = lanes[i];  // in registers; a wide load would wait for narrow stores
+        return a;
+    }
+}
+
+template <class V>
+FUSION_INLINE Mask<V> always() {
+    return at_most(splat<V>(0.0), splat<V>(0.0));
+}
+template <class V>
+FUSION_INLINE Mask<V> never() {
+    return less(splat<V>(0.0), splat<V>(0.0));
+}
+template <class V>
+FUSION_INLINE Mask<V> finite(const V& a) {
+    return at_most(a - a, splat<V>(0.0));  // differences of infinities are NaN
 }
 
 }  // namespace fusion

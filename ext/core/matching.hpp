@@ -75,7 +75,7 @@ inline std::int32_t support(const Edge& edge, const std::int32_t* camera, std::i
     return count;
 }
 
-FUSION_INLINE std::int64_t find_edges(const Ray8* rays, const std::int32_t* camera, const Vec3* centres,
+FUSION_INLINE std::int64_t find_edges(const Ray8* rays, const std::int32_t* camera, const Vec3<double>* centres,
                                       const double* motion, std::int32_t n, const People& people, MatchScratch& s) {
     const std::int32_t words = (n + 63) / 64;
     for (std::size_t k = 0; k < static_cast<std::size_t>(n) * words; ++k) s.linked[k] = 0;
@@ -83,7 +83,7 @@ FUSION_INLINE std::int64_t find_edges(const Ray8* rays, const std::int32_t* came
     for (std::int32_t a = 0; a < n; ++a) {
         for (std::int32_t b = a + 1; b < n; ++b) {
             if (camera[a] == camera[b]) continue;
-            const Vec3 &ca = centres[camera[a]], &cb = centres[camera[b]];
+            const Vec3<double>&ca = centres[camera[a]], &cb = centres[camera[b]];
             const double spread = motion[a] * motion[a] + motion[b] * motion[b];
             if (!near(rays[a], rays[b], cb - ca, spread)) continue;
             const double cost = ray_cost(rays[a], rays[b], ca, cb, spread, people);
@@ -122,7 +122,7 @@ FUSION_INLINE bool list_members(std::int32_t a, std::int32_t b, const std::int32
 }
 
 /// The body nearest to the rays of the members.
-FUSION_INLINE void fit(const Ray8* rays, const std::int32_t* camera, const Vec3* centres, const double* motion,
+FUSION_INLINE void fit(const Ray8* rays, const std::int32_t* camera, const Vec3<double>* centres, const double* motion,
                        const std::int32_t* members, std::int32_t count, const Vec8& start, Body& body) {
     Sum8 sums{};
     for (std::int32_t k = 0; k < count; ++k) {
@@ -156,7 +156,7 @@ inline double doubt(const double* cost, std::int32_t rows, std::int32_t columns,
 }
 
 /// One cluster of two, if the rays of both fit the same body.
-FUSION_INLINE void join(std::int32_t a, std::int32_t b, const std::int32_t* camera, const Vec3* centres,
+FUSION_INLINE void join(std::int32_t a, std::int32_t b, const std::int32_t* camera, const Vec3<double>* centres,
                         const double* motion, MatchScratch& s) {
     std::int32_t count;
     if (!list_members(a, b, camera, s, s.row, count)) return;
@@ -185,9 +185,9 @@ FUSION_INLINE std::int32_t list_clusters(std::int32_t n, MatchScratch& s) {
 }
 
 /// Assigns the detections of one camera to the clusters, which are remembered in `person`, and how sure that is.
-FUSION_INLINE void assign_camera(std::int32_t c, const std::int32_t* camera, const Vec3* centres, const double* motion,
-                                 std::int32_t n, std::int32_t clusters, MatchScratch& s, std::int32_t* person,
-                                 double* ambiguity) {
+FUSION_INLINE void assign_camera(std::int32_t c, const std::int32_t* camera, const Vec3<double>* centres,
+                                 const double* motion, std::int32_t n, std::int32_t clusters, MatchScratch& s,
+                                 std::int32_t* person, double* ambiguity) {
     std::int32_t rows = 0;
     for (std::int32_t i = 0; i < n; ++i) {
         if (camera[i] != c) continue;
@@ -208,8 +208,8 @@ FUSION_INLINE void assign_camera(std::int32_t c, const std::int32_t* camera, con
 }
 
 /// Makes the detections that each cluster was assigned its members, and clusters that have become one, one.
-FUSION_INLINE void regroup(const std::int32_t* camera, const Vec3* centres, const double* motion, std::int32_t n,
-                           std::int32_t clusters, MatchScratch& s, const std::int32_t* person) {
+FUSION_INLINE void regroup(const std::int32_t* camera, const Vec3<double>* centres, const double* motion,
+                           std::int32_t n, std::int32_t clusters, MatchScratch& s, const std::int32_t* person) {
     std::int32_t kept = 0;
     for (std::int32_t i = 0; i < n; ++i) s.next[i] = s.root[i] = i;
     for (std::int32_t k = 0; k < clusters; ++k) {
@@ -238,7 +238,7 @@ FUSION_INLINE void regroup(const std::int32_t* camera, const Vec3* centres, cons
 
 /// Writes the person of each detection, -1 for none, how doubtful that is, and the body of each person; returns how
 /// many persons there are, or kTooManyEdges.
-FUSION_INLINE std::int32_t match_all(const Sighting* sightings, const std::int32_t* camera, const Vec3* centres,
+FUSION_INLINE std::int32_t match_all(const Sighting* sightings, const std::int32_t* camera, const Vec3<double>* centres,
                                      const double* motion, std::int32_t n, std::int32_t cameras, const People& people,
                                      MatchScratch& s, std::int32_t* person, double* ambiguity, Body* bodies) {
     for (std::int32_t i = 0; i < n; ++i) {
@@ -275,10 +275,10 @@ FUSION_INLINE std::int32_t match_all(const Sighting* sightings, const std::int32
     return found;
 }
 
-FUSION_CLONES static std::int32_t match(const Sighting* sightings, const std::int32_t* camera, const Vec3* centres,
-                                        const double* motion, std::int32_t n, std::int32_t cameras,
-                                        const People& people, MatchScratch s, std::int32_t* person, double* ambiguity,
-                                        Body* bodies) {
+FUSION_CLONES static std::int32_t match(const Sighting* sightings, const std::int32_t* camera,
+                                        const Vec3<double>* centres, const double* motion, std::int32_t n,
+                                        std::int32_t cameras, const People& people, MatchScratch s,
+                                        std::int32_t* person, double* ambiguity, Body* bodies) {
     return match_all(sightings, camera, centres, motion, n, cameras, people, s, person, ambiguity, bodies);
 }
 

@@ -42,7 +42,7 @@ struct Body {
 constexpr int kBodySize = 11 * kJoints + 2;
 static_assert(sizeof(Body) == kBodySize * sizeof(double), "Body must be a flat block of doubles");
 
-FUSION_INLINE void aim(const Sighting& s, const Vec3& centre, const People& people, Ray8& ray) {
+FUSION_INLINE void aim(const Sighting& s, const Vec3<double>& centre, const People& people, Ray8& ray) {
     const Eight zero = eight(0.0), one = eight(1.0);
     const Vec8 n{s.b0.y * s.b1.z - s.b0.z * s.b1.y, s.b0.z * s.b1.x - s.b0.x * s.b1.z,
                  s.b0.x * s.b1.y - s.b0.y * s.b1.x};
@@ -59,7 +59,7 @@ FUSION_INLINE void aim(const Sighting& s, const Vec3& centre, const People& peop
 }
 
 /// Whether no two joints, or one of two, pass each other at more than the noise allows anywhere; needs no division.
-FUSION_INLINE bool near(const Ray8& a, const Ray8& b, const Vec3& base, double spread) {
+FUSION_INLINE bool near(const Ray8& a, const Ray8& b, const Vec3<double>& base, double spread) {
     const Vec8 c{a.d.y * b.d.z - a.d.z * b.d.y, a.d.z * b.d.x - a.d.x * b.d.z, a.d.x * b.d.y - a.d.y * b.d.x};
     const Eight across = c.x * base.x + c.y * base.y + c.z * base.z;
     const Eight variance = a.widest + b.widest + eight(spread);
@@ -72,7 +72,7 @@ struct Crossing {
     Eight range_a, range_b, square, across;
 };
 
-FUSION_INLINE Crossing cross(const Ray8& a, const Ray8& b, const Vec3& base) {
+FUSION_INLINE Crossing cross(const Ray8& a, const Ray8& b, const Vec3<double>& base) {
     const Vec8 c{a.d.y * b.d.z - a.d.z * b.d.y, a.d.z * b.d.x - a.d.x * b.d.z, a.d.x * b.d.y - a.d.y * b.d.x};
     const Eight square = dot8(c, c);
     const Eight along = dot8(a.d, b.d);
@@ -83,8 +83,8 @@ FUSION_INLINE Crossing cross(const Ray8& a, const Ray8& b, const Vec3& base) {
 }
 
 /// Mean squared distance over variance of the joints that both see; infinite if fewer than two tell anything.
-FUSION_INLINE double ray_cost(const Ray8& a, const Ray8& b, const Vec3& ca, const Vec3& cb, double spread,
-                              const People& people) {
+FUSION_INLINE double ray_cost(const Ray8& a, const Ray8& b, const Vec3<double>& ca, const Vec3<double>& cb,
+                              double spread, const People& people) {
     const Eight zero = eight(0.0), one = eight(1.0), cap = eight(kCap);
     const Crossing c = cross(a, b, cb - ca);
     const Eight live = choose(c.square > eight(kParallel), a.live * b.live, zero);
@@ -101,7 +101,7 @@ FUSION_INLINE double ray_cost(const Ray8& a, const Ray8& b, const Vec3& ca, cons
 }
 
 /// Midpoints of two rays.
-FUSION_INLINE Vec8 midpoints(const Ray8& a, const Ray8& b, const Vec3& ca, const Vec3& cb) {
+FUSION_INLINE Vec8 midpoints(const Ray8& a, const Ray8& b, const Vec3<double>& ca, const Vec3<double>& cb) {
     const Crossing c = cross(a, b, cb - ca);
     const Eight half = eight(0.5);
     return {half * (eight(ca.x + cb.x) + c.range_a * a.d.x + c.range_b * b.d.x),
@@ -114,7 +114,7 @@ struct Sum8 {
 };
 
 /// Adds a ray's equations, written from `x`, to the sums.
-FUSION_INLINE void add_ray(const Ray8& ray, const Vec3& centre, double spread, const Vec8& x, Sum8& s) {
+FUSION_INLINE void add_ray(const Ray8& ray, const Vec3<double>& centre, double spread, const Vec8& x, Sum8& s) {
     const Eight zero = eight(0.0), one = eight(1.0);
     const Vec8 c{eight(centre.x) - x.x, eight(centre.y) - x.y, eight(centre.z) - x.z};
     const Eight range = zero - dot8(ray.d, c);
@@ -173,7 +173,7 @@ FUSION_INLINE void solve_body(const Sum8& s, const Vec8& start, Body& body) {
 }
 
 /// Mean squared distance of a person's rays from a body, over the variance of both; infinite below two joints.
-FUSION_INLINE double fit_cost(const Ray8& ray, const Vec3& centre, double spread, const Body& body) {
+FUSION_INLINE double fit_cost(const Ray8& ray, const Vec3<double>& centre, double spread, const Body& body) {
     const Eight zero = eight(0.0), one = eight(1.0), cap = eight(2.0 * kCap);
     const Vec8 c{body.x.x - eight(centre.x), body.x.y - eight(centre.y), body.x.z - eight(centre.z)};
     const Eight range = dot8(ray.d, c);

@@ -20,19 +20,26 @@ namespace fusion::segmentation {
 inline void wake(const State& s, const Config& c, std::int64_t p) {
     const std::int64_t tick = s.head[TICK], run = s.f(UP, p) > s.f(DOWN, p) ? s.i(RUN_UP, p) : s.i(RUN_DOWN, p);
     refine(s, c, p);
-    std::int64_t first = tick - (run + 1) * c.block + 1;
+    std::int64_t first = tick - ((run < 2 * c.settle ? run : 2 * c.settle) + 1) * c.block + 1;
     first = first > oldest(s) ? first : oldest(s);
-    float sum = 0, best = -1.0f, count = 0;
-    std::int64_t onset = tick;
-    for (std::int64_t t = tick; t >= first; --t) {
-        const float d = s.sample(p, t) - s.f(LEVEL, p);
+    float total = 0, best = -1.0f, count = 0;
+    Samples forth(s, p, first), back(s, p, first);
+    for (std::int64_t t = first; t <= tick; ++t) {
+        const float d = forth.next();
         if (!(d == d)) continue;
-        sum += d;
+        total += d;
         count += 1.0f;
-        if (sum * sum > best * count) {
-            best = sum * sum / count;
+    }
+    std::int64_t onset = tick;
+    for (std::int64_t t = first; t <= tick; ++t) {
+        const float d = back.next();
+        if (!(d == d)) continue;
+        if (total * total > best * count) {
+            best = total * total / count;
             onset = t;
         }
+        total -= d;
+        count -= 1.0f;
     }
     s.i(STATE, p) = MOVING;
     s.l(WOKEN, p) = onset;
@@ -129,7 +136,7 @@ inline void settle(const State& s, const Config& c, Out& out, std::int64_t p, st
     scatter = scatter > r ? scatter : r;
     if (s.i(STATE, p) == MOVING) tell(s, c, out, p, n, w, steps, scatter, quality * std::sqrt(r / scatter));
     if (s.i(STATE, p) == STARTING) {
-        s.f(NOISE, p) = w.scatter > START_NOISE ? w.scatter : START_NOISE;
+        s.f(NOISE, p) = 2.0f * w.scatter > START_NOISE ? 2.0f * w.scatter : START_NOISE;  // few blocks: be careful
         s.f(TREMOR, p) = w.spread > LEAST_NOISE ? w.spread : LEAST_NOISE;
         s.i(N_NOISE, p) = std::int32_t(n);
     } else if (quality < QUALITY_LONG) {
@@ -183,8 +190,11 @@ inline void try_settle(const State& s, const Config& c, Out& out, std::int64_t p
         }
     }
     if (blocks < c.steady) return;
-    const Calm longer = calm(s, c, p, c.steady, tick);
-    if (!longer.count || (longer.scatter > QUIET * r && blocks < c.hold)) return;
+    // A load that is too heavy for a hand may make its plate louder.
+    const float size = std::fabs(s.f(MEAN, p)), sway = size > HAND_G ? STILL_SHARE * size : 0.0f;
+    const float most = QUIET * r > sway * sway ? QUIET * r : sway * sway;
+    const Calm longer = calm(s, c, p, c.steady, tick, blocks < c.hold ? most : FAR * FAR);
+    if (longer.count == 0) return;
     const std::int64_t quiet = tick - c.steady * c.block + 1;
     const float quality = longer.scatter <= QUIET * r ? QUALITY_LONG : QUALITY_FORCED;
     settle(s, c, out, p, c.steady, longer, find_steps(s, c, p, quiet, longer.mean, longer.spread), quality);
@@ -214,7 +224,7 @@ inline void take_tare(const State& s, const Config& c, Out& out) {
 }
 
 /// The ticks since the last block are one: watch, wake, settle, report.
-inline void end_block(const State& s, const Config& c, Out& out, simd::Level level) {
+inline void end_block(const State& s, const Config& c, Out& out, Level level) {
     const Ladder ladder = summarise(s, c, level);
     if (ladder.incomplete)
         for (std::int64_t p = 0; p < s.plates; ++p) s.l(MISSING, p) += c.block - std::int64_t(s.f(COUNT, p));
@@ -226,12 +236,12 @@ inline void end_block(const State& s, const Config& c, Out& out, simd::Level lev
     if (s.head[AWAKE] > 0)
         for (std::int64_t p = 0; p < s.plates; ++p)
             if (s.i(STATE, p) != STABLE) try_settle(s, c, out, p);
-    if ((s.head[TICK] + 1) % (c.window * c.block) == 0) judge(s, c);
+    if ((s.head[TICK] + 1) % (c.window * c.block) == 0) judge(s, c, level);
     if (s.head[EVENTS] > 0) conclude(s, c, out);
 }
 
 /// Fill up the block that has begun with missing samples.
-inline void pad_block(const State& s, const Config& c, Out& out, simd::Level level) {
+inline void pad_block(const State& s, const Config& c, Out& out, Level level) {
     while ((s.head[TICK] + 1) % c.block != 0) {
         const std::int64_t tick = ++s.head[TICK];
         s.times[s.row(tick)] = s.head[LAST_NS];
@@ -242,7 +252,7 @@ inline void pad_block(const State& s, const Config& c, Out& out, simd::Level lev
 
 /// Take rows of (n, plates) grams from `row` on until a block reports something; the row after it.
 inline std::int64_t advance(const State& s, const Config& c, Out& out, const std::int64_t* sample_ns,
-                            const float* grams, std::int64_t row, std::int64_t n, simd::Level level) {
+                            const float* grams, std::int64_t row, std::int64_t n, Level level) {
     std::int64_t* const head = s.head;
     out.events_count = out.members_count = 0;
     while (row < n && out.events_count == 0) {
@@ -277,7 +287,7 @@ inline bool ordered(const State& s, const std::int64_t* sample_ns, std::int64_t 
 }
 
 /// End of the stream: settle every moving plate on what is known and finish every event.
-inline void flush(const State& s, const Config& c, Out& out, simd::Level level) {
+inline void flush(const State& s, const Config& c, Out& out, Level level) {
     out.events_count = out.members_count = 0;
     pad_block(s, c, out, level);
     for (std::int64_t p = 0; p < s.plates; ++p) {

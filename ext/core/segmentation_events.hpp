@@ -53,8 +53,9 @@ inline void emit(const State& s, const Config& c, Out& out, std::int64_t e, bool
         start_ns = s.rl(R_START_NS, r) < start_ns ? s.rl(R_START_NS, r) : start_ns;
         end_ns = s.rl(R_END_NS, r) > end_ns ? s.rl(R_END_NS, r) : end_ns;
         quality = s.rf(R_QUALITY, r) < quality ? s.rf(R_QUALITY, r) : quality;
-        if (!s.rl(R_FELT, r) && std::fabs(delta(s, r)) > largest) {
-            largest = std::fabs(delta(s, r));
+        const float size = s.rl(R_FELT, r) ? 0.0f : std::fabs(delta(s, r));
+        if (size > largest) {
+            largest = size;
             step_ns = s.rl(R_STEP_NS, r);
         }
         if (kind != CHANGE || !s.rl(R_FELT, r)) insert_member(s, c, out, first, r);
@@ -99,6 +100,7 @@ inline void finish(const State& s, const Config& c, Out& out, std::int64_t e, fl
 /// Enter a change of plate p into the event that it belongs to, or into a new one.
 inline void add_record(const State& s, const Config& c, Out& out, std::int64_t p, Change change) {
     if (s.head[RECORDS] == s.capacity) finish(s, c, out, 0, QUALITY_EARLY);
+    change.step = change.step > change.first ? change.step : change.first;
     align(s, c, p, change);
     std::int64_t key = find_event(s, c, p, change);
     if (key < 0) {
@@ -135,7 +137,7 @@ inline void add_record(const State& s, const Config& c, Out& out, std::int64_t p
     s.rf(R_QUALITY, r) = change.quality;
     s.rl(R_FELT, r) = 0;
     s.rl(R_UNEASY, r) = change.settled - change.step > c.calm;
-    mark_cross_talk(s, c);
+    mark_cross_talk(s, c, p);
 }
 
 /// Whether event `key` cannot be final yet: a load in it is doubtful, or a plate near it still moves that moved with
@@ -176,9 +178,13 @@ inline bool beside_open(const State& s, const Config& c, std::int64_t key) {
 /// Find the events that cannot be final yet.
 inline void mark_open(const State& s, const Config& c) {
     const std::int64_t now = s.time(s.head[TICK]);
-    for (std::int64_t e = 0; e < s.head[EVENTS]; ++e)
-        s.el(E_OPEN, e) = now - s.el(E_SETTLED_NS, e) < c.merge_ns || blocked(s, c, s.el(E_KEY, e));
-    for (bool more = true; more;) {
+    bool due = false;
+    for (std::int64_t e = 0; e < s.head[EVENTS]; ++e) {
+        const bool waits = now - s.el(E_SETTLED_NS, e) < c.merge_ns;
+        s.el(E_OPEN, e) = waits || blocked(s, c, s.el(E_KEY, e));
+        due |= s.el(E_OPEN, e) == 0;
+    }
+    for (bool more = due; more;) {
         more = false;
         for (std::int64_t e = 0; e < s.head[EVENTS]; ++e)
             if (!s.el(E_OPEN, e) && beside_open(s, c, s.el(E_KEY, e))) s.el(E_OPEN, e) = more = true;

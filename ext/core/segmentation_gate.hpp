@@ -8,8 +8,8 @@
 // blocks weighted by their variances; learned two blocks late, so that the beginning of a step does not leak in.
 // Cost: one pass over eight rows a tick, three over some twenty rows a block; the same bits at every level.
 #pragma once
+#include "levels.hpp"
 #include "segmentation_state.hpp"
-#include "simd.hpp"
 
 namespace fusion::segmentation {
 
@@ -27,31 +27,55 @@ FUSION_INLINE float most_of(float a, float b) {
     return a > b ? a : b;
 }
 
-/// Take n rows of grams into the block; whether a reading is beyond its limit.
-FUSION_INLINE bool fill_body(const State& s, const float* grams, std::int64_t n) {
-    float *const limit = &s.f(LIMIT, 0), *const level = &s.f(LEVEL, 0), *const sums = &s.f(SUM, 0);
-    float *const squares = &s.f(SQUARES, 0), *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0);
-    float* const counts = &s.f(COUNT, 0);
+/// Take K rows of grams, from `grams` and tick `first` on, into the block; whether a reading is beyond its limit.
+template <int K>
+FUSION_INLINE bool fill_rows(const State& s, const float* grams, std::int64_t first) {
+    const float *const limits = &s.f(LIMIT, 0), *const levels = &s.f(LEVEL, 0);
+    float *const sums = &s.f(SUM, 0), *const squares = &s.f(SQUARES, 0), *const counts = &s.f(COUNT, 0);
+    float *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0);
+    float* rows[K];
+    for (int k = 0; k < K; ++k) {
+        rows[k] = s.samples + s.row(first + k) * s.stride;
+        for (std::int64_t p = 0; p < s.plates; ++p) rows[k][p] = grams[k * s.plates + p];
+    }
     const std::int64_t stride = s.stride / LANES * LANES;
     std::int32_t faulty = 0;
-    for (std::int64_t k = 0; k < n; ++k) {
-        float* const row = s.samples + s.row(s.head[TICK] - (n - 1 - k)) * s.stride;
-        for (std::int64_t p = 0; p < s.plates; ++p) row[p] = grams[k * s.plates + p];
-        FUSION_VECTORISE
-        for (std::int64_t p = 0; p < stride; ++p) {
-            const float x = row[p];
-            const bool valid = std::fabs(x) < limit[p];
-            const float d = pick(valid, x - level[p], 0.0f);
-            row[p] = pick(valid, x, NOT_A_NUMBER);
-            sums[p] += d;
-            squares[p] += d * d;
-            lows[p] = least_of(pick(valid, d, FAR), lows[p]);
-            highs[p] = most_of(pick(valid, d, -FAR), highs[p]);
-            counts[p] += pick(valid, 1.0f, 0.0f);
+    FUSION_VECTORISE
+    for (std::int64_t p = 0; p < stride; ++p) {
+        const float limit = limits[p], level = levels[p];
+        float sum = sums[p], square = squares[p], low = lows[p], high = highs[p], count = counts[p];
+        for (int k = 0; k < K; ++k) {
+            const float x = rows[k][p];
+            const bool valid = std::fabs(x) < limit;
+            const float d = pick(valid, x - level, 0.0f);
+            rows[k][p] = pick(valid, x, NOT_A_NUMBER);
+            sum += d;
+            square += d * d;
+            low = least_of(pick(valid, d, FAR), low);
+            high = most_of(pick(valid, d, -FAR), high);
+            count += pick(valid, 1.0f, 0.0f);
             faulty |= (x == x) & !valid;
         }
+        sums[p] = sum;
+        squares[p] = square;
+        lows[p] = low;
+        highs[p] = high;
+        counts[p] = count;
     }
     return faulty != 0;
+}
+
+/// Take n rows of grams into the block, several at once where there are; whether a reading is beyond its limit.
+FUSION_INLINE bool fill_body(const State& s, const float* grams, std::int64_t n) {
+    bool faulty = false;
+    std::int64_t k = 0;
+    for (const std::int64_t first = s.head[TICK] - (n - 1); k < n;) {
+        const bool three = n - k >= 3;
+        faulty |=
+            three ? fill_rows<3>(s, grams + k * s.plates, first + k) : fill_rows<1>(s, grams + k * s.plates, first + k);
+        k += three ? 3 : 1;
+    }
+    return faulty;
 }
 
 struct Ladder {
@@ -65,6 +89,7 @@ FUSION_INLINE Ladder summarise_body(const State& s, const Config& c) {
     const float *const sums = &s.f(SUM, 0), *const squares = &s.f(SQUARES, 0), *const counts = &s.f(COUNT, 0);
     const float *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0), *const noises = &s.f(NOISE, 0);
     const float *const watched = &s.f(WATCHED, 0), *const limits = &s.f(LIMIT, 0);
+    const float* const tremors = &s.f(TREMOR, 0);
     const float* const newest = s.samples + s.row(s.head[TICK]) * s.stride;
     float *const means = &s.f(MEAN, 0), *const spreads = &s.f(SPREAD, 0), *const weights = &s.f(WEIGHT, 0);
     float* const last = &s.f(LAST, 0);
@@ -83,7 +108,7 @@ FUSION_INLINE Ladder summarise_body(const State& s, const Config& c) {
         const float spread = most_of(square / all - mean * mean, 0.0f);
         const float spread_rest = most_of((square - extreme * extreme) / rest - mean_rest * mean_rest, 0.0f);
         const float gap = extreme - mean_rest;
-        const bool wild = (n >= 4.0f) & (gap * gap > WILD * (spread_rest + floor));
+        const bool wild = (n >= 4.0f) & (gap * gap > WILD * (spread_rest + floor + tremors[p]));
         const bool valid = (n >= least) & (n > 0.0f);
         const float m = pick(valid, pick(wild, mean_rest, mean), 0.0f);
         const float v = pick(valid, pick(wild, spread_rest, spread), 0.0f);
@@ -125,7 +150,7 @@ FUSION_INLINE bool watch_body(const State& s, const Config& c) {
     std::int32_t *const run_up = &s.i(RUN_UP, 0), *const run_down = &s.i(RUN_DOWN, 0),
                         *const n_noise = &s.i(N_NOISE, 0);
     const float calm = 1.0f / s.activity[0], h = c.threshold, floor = c.floor_g * c.floor_g;
-    const float highest = 0.5f * h, suspicion = h / 3.0f;  // one wild block does not wake
+    const float highest = 0.6f * h, suspicion = h / 3.0f;  // one wild block does not wake
     const auto longest = std::int32_t(c.history), memory = std::int32_t(c.noise_blocks);
     const std::int64_t stride = s.stride / LANES * LANES;
     std::int32_t woken = 0;
@@ -173,49 +198,90 @@ FUSION_INLINE bool watch_body(const State& s, const Config& c) {
     return woken != 0;
 }
 
-#if FUSION_LEVELS
-FUSION_AVX2 inline bool fill_avx2(const State& s, const float* g, std::int64_t n) {
-    return fill_body(s, g, n);
+/// Once a window: by how much the window's mean missed the level before it, over what white noise would make it miss.
+FUSION_INLINE void judge_body(const State& s, const Config& c) {
+    float *const from = &s.f(WINDOW_FROM, 0), *const before = &s.f(WINDOW_DOUBT, 0), *const drifts = &s.f(DRIFT, 0);
+    float *const sums = &s.f(WINDOW_SUM, 0), *const weights = &s.f(WINDOW_WEIGHT, 0);
+    float* const inflations = &s.f(INFLATION, 0);
+    const float *const levels = &s.f(LEVEL, 0), *const doubts = &s.f(DOUBT, 0), *const watched = &s.f(WATCHED, 0);
+    const float *const noises = &s.f(NOISE, 0), floor = c.floor_g * c.floor_g, least = 0.1f * float(c.window);
+    std::int32_t* const n_windows = &s.i(N_WINDOWS, 0);
+    const std::int64_t stride = s.stride / LANES * LANES;
+    FUSION_VECTORISE
+    for (std::int64_t p = 0; p < stride; ++p) {
+        const bool on = watched[p] > 0.0f, known = on & (before[p] > 0.0f) & (weights[p] > least);
+        const float weight = pick(known, weights[p], 1.0f), error = sums[p] / weight;
+        const float expected = most_of(noises[p], floor) * (before[p] + 1.0f / weight);
+        const float ratio = error * error / expected;
+        const float inflation = inflations[p], most = CLIP * most_of(inflation, 1.0f), drift = drifts[p];
+        const float bound = std::sqrt(most * expected), tame = most_of(least_of(error, bound), -bound);
+        const std::int32_t n = n_windows[p], more = n + std::int32_t(n < 60);
+        // As if five windows of white noise had been seen before.
+        const float better = inflation + (least_of(ratio, most) - inflation) / float(more + 4);
+        inflations[p] = pick(known, better, inflation);
+        drifts[p] = pick(known, drift + (tame - drift) / 60.0f, drift);
+        n_windows[p] = pick(known, more, n);
+        from[p] = levels[p];
+        before[p] = pick(on, doubts[p], 0.0f);
+        sums[p] = weights[p] = 0.0f;
+    }
 }
-FUSION_AVX512 inline bool fill_avx512(const State& s, const float* g, std::int64_t n) {
-    return fill_body(s, g, n);
+
+// The passes as jobs that levels.hpp compiles for each instruction set; the compiler chooses the vectors.
+struct Fill {
+    const State& s;
+    const float* grams;
+    std::int64_t n;
+    bool& faulty;
+    template <class>
+    FUSION_INLINE void run() const {
+        faulty = fill_body(s, grams, n);
+    }
+};
+struct Summarise {
+    const State& s;
+    const Config& c;
+    Ladder& ladder;
+    template <class>
+    FUSION_INLINE void run() const {
+        ladder = summarise_body(s, c);
+    }
+};
+struct Watch {
+    const State& s;
+    const Config& c;
+    bool& woken;
+    template <class>
+    FUSION_INLINE void run() const {
+        woken = watch_body(s, c);
+    }
+};
+struct Judge {
+    const State& s;
+    const Config& c;
+    template <class>
+    FUSION_INLINE void run() const {
+        judge_body(s, c);
+    }
+};
+
+inline bool fill(const State& s, const float* grams, std::int64_t n, Level level) {
+    bool faulty = false;
+    run(Fill{s, grams, n, faulty}, level);
+    return faulty;
 }
-FUSION_AVX2 inline Ladder summarise_avx2(const State& s, const Config& c) {
-    return summarise_body(s, c);
+inline Ladder summarise(const State& s, const Config& c, Level level) {
+    Ladder ladder{};
+    run(Summarise{s, c, ladder}, level);
+    return ladder;
 }
-FUSION_AVX512 inline Ladder summarise_avx512(const State& s, const Config& c) {
-    return summarise_body(s, c);
+inline bool watch(const State& s, const Config& c, Level level) {
+    bool woken = false;
+    run(Watch{s, c, woken}, level);
+    return woken;
 }
-FUSION_AVX2 inline bool watch_avx2(const State& s, const Config& c) {
-    return watch_body(s, c);
-}
-FUSION_AVX512 inline bool watch_avx512(const State& s, const Config& c) {
-    return watch_body(s, c);
-}
-#endif
-inline bool fill(const State& s, const float* g, std::int64_t n, simd::Level level) {
-#if FUSION_LEVELS
-    if (level == simd::AVX512) return fill_avx512(s, g, n);
-    if (level == simd::AVX2) return fill_avx2(s, g, n);
-#endif
-    (void)level;
-    return fill_body(s, g, n);
-}
-inline Ladder summarise(const State& s, const Config& c, simd::Level level) {
-#if FUSION_LEVELS
-    if (level == simd::AVX512) return summarise_avx512(s, c);
-    if (level == simd::AVX2) return summarise_avx2(s, c);
-#endif
-    (void)level;
-    return summarise_body(s, c);
-}
-inline bool watch(const State& s, const Config& c, simd::Level level) {
-#if FUSION_LEVELS
-    if (level == simd::AVX512) return watch_avx512(s, c);
-    if (level == simd::AVX2) return watch_avx2(s, c);
-#endif
-    (void)level;
-    return watch_body(s, c);
+inline void judge(const State& s, const Config& c, Level level) {
+    run(Judge{s, c}, level);
 }
 
 /// The fixture's factor: the power of two below which half of the watched plates are; it fades by 0.7 a block.
@@ -238,28 +304,6 @@ inline void count_faults(const State& s, const float* grams, std::int64_t n) {
             ++s.l(FAULTS, p);
             s.l(FAULT_TICK, p) = s.head[TICK] - (n - 1 - k);
         }
-}
-
-/// Once a window: by how much the window's mean missed the level before it, over what white noise would make it miss.
-inline void judge(const State& s, const Config& c) {
-    for (std::int64_t p = 0; p < s.plates; ++p) {
-        const float weight = s.f(WINDOW_WEIGHT, p), before = s.f(WINDOW_DOUBT, p), floor = c.floor_g * c.floor_g;
-        if (s.f(WATCHED, p) > 0 && before > 0 && weight > 0.1f * float(c.window)) {
-            const float r = s.f(NOISE, p) > floor ? s.f(NOISE, p) : floor;
-            const float error = s.f(WINDOW_SUM, p) / weight;
-            float ratio = error * error / (r * (before + 1.0f / weight));
-            std::int32_t& n = s.i(N_WINDOWS, p);
-            n = n < 60 ? n + 1 : 60;
-            float& inflation = s.f(INFLATION, p);
-            const float most = CLIP * (inflation > 1.0f ? inflation : 1.0f);
-            ratio = ratio < most ? ratio : most;
-            inflation += (ratio - inflation) / float(n + 4);  // as if five windows of white noise had been seen before
-            s.f(DRIFT, p) += (error - s.f(DRIFT, p)) / 60.0f;
-        }
-        s.f(WINDOW_FROM, p) = s.f(LEVEL, p);
-        s.f(WINDOW_DOUBT, p) = s.f(WATCHED, p) > 0 ? s.f(DOUBT, p) : 0;
-        s.f(WINDOW_SUM, p) = s.f(WINDOW_WEIGHT, p) = 0;
-    }
 }
 
 /// Let the gate watch plate p, whose level is known.

@@ -124,9 +124,11 @@ inline Felt felt(const State& s, const Config& c, std::int64_t r) {
     return near;
 }
 
-/// Mark records of the same sign as what moved near them, and no more than cross-talk of it. They stay marked.
-inline void mark_cross_talk(const State& s, const Config& c) {
+/// Mark records near plate p, which just changed, that have the sign of what moved near them and are no more than
+/// cross-talk of it. They stay marked.
+inline void mark_cross_talk(const State& s, const Config& c, std::int64_t p) {
     for (std::int64_t r = 0; r < s.head[RECORDS]; ++r) {
+        if (distance(s.rl(R_PLATE, r), p) > REACH) continue;
         const float sum = felt(s, c, r).sum;
         if (delta(s, r) * sum > 0 && std::fabs(delta(s, r)) <= CROSS_TALK * std::fabs(sum)) s.rl(R_FELT, r) = 1;
     }
@@ -156,7 +158,7 @@ inline void amend(const State& s, const Config& c, std::int64_t r, float after, 
         s.el(E_SETTLED_NS, e) = s.time(s.head[TICK]);
         s.el(E_CHANGED, e) = 1;
     }
-    mark_cross_talk(s, c);
+    mark_cross_talk(s, c, s.rl(R_PLATE, r));
 }
 
 /// The plate came back to about the level that record r told: that is settled anew. Where a hand let go meanwhile, what
@@ -182,28 +184,34 @@ inline void keep(const State& s, const Config& c, std::int64_t p, std::int64_t r
 
 /// Whether record r is part of a load that a resting hand may weigh.
 inline bool light(const State& s, std::int64_t r) {
+    if (delta(s, r) <= 0) return false;
     float total = 0;
     for (std::int64_t q = 0; q < s.head[RECORDS]; ++q)
         if (s.rl(R_EVENT, q) == s.rl(R_EVENT, r) && (q == r || share(s, s.rl(R_PLATE, q), s.rl(R_PLATE, r))))
             total += delta(s, q);
-    return delta(s, r) > 0 && total < HAND_G;
+    return total < HAND_G;
 }
 
 /// Whether a load that came may still be a hand: its plate moves again, or does not keep its level, or what leans on it
 /// is doubtful. No hand pulls, so what went is gone.
 inline bool doubtful(const State& s, const Config& c, std::int64_t r) {
-    const std::int64_t p = s.rl(R_PLATE, r), tick = s.head[TICK], last = last_record(s, p);
+    const std::int64_t p = s.rl(R_PLATE, r), tick = s.head[TICK];
+    if (s.rl(R_SETTLED, r) == -1 || !light(s, r)) return false;
+    const std::int64_t last = last_record(s, p);
     if (s.rl(R_SETTLED, r) == LEANS_ON_NEXT ? last < 0 : last != r) return false;
-    if (!light(s, r)) return false;
     if (s.i(STATE, p) != STABLE) return true;
     const std::int64_t since = tick - s.rl(R_SETTLED, last);
     if (s.rl(R_UNEASY, r) && since < 2 * c.steady * c.block) return true;
     const std::int64_t half = (since < c.steady * c.block ? since / c.block + c.settle : c.steady) / 2;
-    const Calm now = calm(s, c, p, half, tick), then = calm(s, c, p, half, tick - half * c.block);
-    if (now.count == 0 || then.count == 0 || since > c.hold * c.block) return false;
-    const float r0 = noise_now(s, c, p), trend = now.mean - then.mean;
-    return now.scatter > QUIET * r0 || then.scatter > QUIET * r0 ||
-           trend * trend > TREND * s.f(INFLATION, p) * r0 * (1.0f / now.weight + 1.0f / then.weight);
+    if (since > c.hold * c.block || s.i(EMPTY, p) > 0) return false;
+    if (tick / c.block % LOOK != 0) return true;  // a look costs, and three blocks more tell little
+    const float r0 = noise_now(s, c, p);
+    const Calm now = calm(s, c, p, half, tick, QUIET * r0);
+    if (now.count == 0) return true;
+    const Calm then = calm(s, c, p, half, tick - half * c.block, QUIET * r0);
+    if (then.count == 0) return true;
+    const float trend = now.mean - then.mean;
+    return trend * trend > TREND * s.f(INFLATION, p) * r0 * (1.0f / now.weight + 1.0f / then.weight);
 }
 
 }  // namespace fusion::segmentation

@@ -3,7 +3,7 @@
 // Layout: the sections in the order of State's members without padding, 8-byte aligned, native byte order; 64-bit
 // sections first. The same rows, in the same order, as fusion/reference/segmentation_state.py. Plate rows are `stride`
 // long, a multiple of LANES; the lanes behind the last plate never report.
-// Memory: 204 bytes a plate for the gate, 4 bytes a plate and tick of history, 256 bytes a plate for what is pending.
+// Memory: 204 bytes a plate for the gate, 4 bytes a plate and tick of history, 344 bytes a plate for what is pending.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -46,6 +46,7 @@ constexpr float SIGNIFICANT = 25.0f;     // (5 standard deviations)^2: a step th
 constexpr float NOTICEABLE = 4.0f;       // (2 standard deviations)^2: worth telling beside a neighbour's change
 constexpr float QUIET = 3.0f;            // variance of block means over the noise: 1 in 50 of F(4, inf)
 constexpr float TREND = 16.0f;           // (4 standard deviations)^2 of the difference of the halves of a level
+constexpr float STILL_SHARE = 0.01f;     // of a heavy load: deviation of block means by which it may sway
 constexpr float LOUD = 9.0f;             // variance within blocks over the shelf's, of a plate that a hand holds
 constexpr float RISE = 0.1f;             // of a load that comes: what may be there 0.1 s before its middle
 constexpr float SLACK = 0.25f;           // of a step: how far a plateau may wander
@@ -65,6 +66,7 @@ constexpr float START_NOISE = 1.0f;   // g^2, until more is known: a quiet plate
 constexpr float LEAST_NOISE = 1e-6f;  // g^2
 constexpr float FAR = 1e9f;           // g; beyond every reading
 constexpr std::int64_t CROWD = 8;     // watched plates from which their median is the fixture's
+constexpr std::int64_t LOOK = 3;      // blocks from one look at a doubtful load to the next
 constexpr std::int64_t REACH = 2;     // plates over which cross-talk goes
 constexpr std::int64_t LEANS_ON_NEXT = -2;  // in R_SETTLED: the level that followed was left for a higher one
 constexpr std::int64_t NEVER = std::numeric_limits<std::int64_t>::max();

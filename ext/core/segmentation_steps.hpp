@@ -174,7 +174,7 @@ inline bool twofold(const State& s, const Config& c, std::int64_t p, std::int64_
     steps.tick[0] = left;
     steps.end[0] = came - edge;
     steps.after[0] = middle.mean;
-    steps.variance[0] = middle.spread / 4.0f;
+    steps.variance[0] = middle.spread;
     return true;
 }
 
@@ -209,7 +209,7 @@ inline Steps find_steps(const State& s, const Config& c, std::int64_t p, std::in
         steps.tick[k] = came;
         steps.end[k] = first = t;
         steps.after[k] = before = flat.mean;
-        steps.variance[k++] = flat.spread / float(flat.count);
+        steps.variance[k++] = flat.spread;
         from = start;
         t += c.plateau;
     }

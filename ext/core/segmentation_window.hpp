@@ -55,7 +55,7 @@ inline Span span(const State& s, const Config& c, std::int64_t p, std::int64_t f
     const float gap = extreme - mean_rest;
     squares_rest -= gap * gap;
     const float spread_rest = count > 1 && squares_rest > 0 ? squares_rest / float(count - 1) : 0;
-    const bool wild = count >= 4 && gap * gap > WILD * (spread_rest + c.floor_g * c.floor_g);
+    const bool wild = count >= 4 && gap * gap > WILD * (spread_rest + c.floor_g * c.floor_g + s.f(TREMOR, p));
     return wild ? Span{mean_rest, spread_rest, count} : Span{mean, squares / float(count), count};
 }
 

@@ -97,7 +97,7 @@ struct Outlook {
     Eight spread;  // trace of the covariance of position, m^2
 };
 
-FUSION_INLINE Outlook look_out(const Track& t, const Vec3& centre) {
+FUSION_INLINE Outlook look_out(const Track& t, const Vec3<double>& centre) {
     return {{t.x.x - eight(centre.x), t.x.y - eight(centre.y), t.x.z - eight(centre.z)}, t.pxx + t.pyy + t.pzz};
 }
 

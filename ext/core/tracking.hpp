@@ -49,7 +49,7 @@ struct StepScratch {
     std::int32_t* column;    // n
     Columns columns;         // for the larger of n and track_room
     Outlook* outlooks;       // track_room
-    Vec3* middles;           // track_room
+    Vec3<double>* middles;   // track_room
     std::int32_t* person;    // left_room
     double *doubt, *motion;  // left_room
     Body* bodies;            // left_room
@@ -86,20 +86,20 @@ FUSION_INLINE void forget(Crowd& c, std::int32_t camera, std::int64_t now_ns, co
     *c.left_count = kept;
 }
 
-FUSION_INLINE Vec3 middle(const Vec8& x) {
+FUSION_INLINE Vec3<double> middle(const Vec8& x) {
     return {torso(x.x), torso(x.y), torso(x.z)};
 }
 
-FUSION_INLINE bool same_person(const Vec3& a, const Vec3& b) {
-    const Vec3 apart = a - b;
+FUSION_INLINE bool same_person(const Vec3<double>& a, const Vec3<double>& b) {
+    const Vec3<double> apart = a - b;
     return dot(apart, apart) < kSamePerson;
 }
 
 /// Of two tracks of one person the younger goes.
-FUSION_INLINE void drop_twins(Crowd& c, Vec3* middles) {
+FUSION_INLINE void drop_twins(Crowd& c, Vec3<double>* middles) {
     std::int64_t kept = 0;
     for (std::int64_t i = 0; i < *c.track_count; ++i) {
-        const Vec3 here = middles[kept] = middle(c.tracks[i].x);
+        const Vec3<double> here = middles[kept] = middle(c.tracks[i].x);
         bool twin = false;
         for (std::int64_t k = 0; k < kept; ++k) twin |= same_person(middles[k], here);
         if (!twin) copy_track(c, i, kept++);
@@ -119,7 +119,7 @@ FUSION_INLINE void take_in(Crowd& c, std::int64_t i, const Outlook& o, const Sig
 }
 
 /// Assigns the detections of a picture to the tracks and takes them in; tells each one's track and doubt.
-FUSION_INLINE void assign_tracks(Crowd& c, const Sighting* seen, std::int32_t n, const Vec3& centre,
+FUSION_INLINE void assign_tracks(Crowd& c, const Sighting* seen, std::int32_t n, const Vec3<double>& centre,
                                  std::int64_t now_ns, const Habits& h, StepScratch& s, std::int64_t* track,
                                  double* doubts) {
     const auto count = static_cast<std::int32_t>(*c.track_count);
@@ -189,7 +189,7 @@ FUSION_INLINE void start_track(Crowd& c, const Body& body, std::int64_t now_ns, 
 }
 
 /// Matches the leftovers of all cameras; persons become tracks, and their leftovers go.
-FUSION_INLINE void start_tracks(Crowd& c, const Vec3* centres, std::int32_t cameras, std::int64_t now_ns,
+FUSION_INLINE void start_tracks(Crowd& c, const Vec3<double>* centres, std::int32_t cameras, std::int64_t now_ns,
                                 const Habits& h, StepScratch& s) {
     const auto n = static_cast<std::int32_t>(*c.left_count);
     for (std::int32_t i = 0; i < n; ++i) {
@@ -208,7 +208,7 @@ FUSION_INLINE void start_tracks(Crowd& c, const Vec3* centres, std::int32_t came
 /// Takes in a picture: n detections of one camera at `now_ns`, not before the last one. Writes the track of each
 /// detection, -1 for none, and the probability that the best rival is right instead.
 FUSION_CLONES static void step(Crowd c, const Sighting* seen, std::int32_t n, std::int32_t camera, std::int64_t now_ns,
-                               const Vec3* centres, std::int32_t cameras, const Habits& h, StepScratch s,
+                               const Vec3<double>* centres, std::int32_t cameras, const Habits& h, StepScratch s,
                                std::int64_t* track, double* doubts) {
     forget(c, camera, now_ns, h);
     const double dt = static_cast<double>(now_ns - *c.now_ns) * kNanosecond;

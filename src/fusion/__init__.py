@@ -3,15 +3,19 @@
 from fusion.assignment import assign, assign_sparse, assignment_marginals, k_best
 from fusion.association import AssociationSettings, Associator, Candidate
 from fusion.backends import backend, use_backend
+from fusion.camera import Camera
+from fusion.changepoints import Segmentation, segment
 from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
 from fusion.matching import Matches, PeopleSettings, match_persons
 from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
 from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine
-from fusion.segmentation import SegmentationSettings, Segmenter, WeightEvent
-from fusion.store import Box, Camera, Facing, Fixture, Plate, Product, Shelf, Store
+from fusion.rig import CameraRig
+from fusion.segmentation import Segmenter, WeightEvent
+from fusion.segmentation_settings import SegmentationSettings
+from fusion.store import Box, Facing, Fixture, Plate, Product, Shelf, Store
 from fusion.tracking import Tracker, TrackerHealth, TrackingSettings, Tracks
-from fusion.triangulation import Status, Triangulation, project, triangulate, undistort
+from fusion.triangulation import Rays, Status, Triangulation, project, triangulate, undistort, unproject
 
 __version__ = "0.1.0"
 
@@ -20,6 +24,7 @@ __all__ = [
     "Associator",
     "Box",
     "Camera",
+    "CameraRig",
     "Candidate",
     "Engine",
     "EngineSettings",
@@ -35,10 +40,12 @@ __all__ = [
     "PeopleSettings",
     "Plate",
     "Product",
+    "Rays",
     "Receipt",
     "ReceiptLine",
     "RecordingError",
     "ScalePacket",
+    "Segmentation",
     "SegmentationSettings",
     "Segmenter",
     "Shelf",
@@ -59,7 +66,9 @@ __all__ = [
     "k_best",
     "match_persons",
     "project",
+    "segment",
     "triangulate",
     "undistort",
+    "unproject",
     "use_backend",
 ]

@@ -63,7 +63,7 @@ def backend() -> str:
 
 
 def kernels(name: str) -> Any:
-    """Import one kernel module (``"segmentation"``, ``"triangulation"``, ``"association"``) of the backend in use.
+    """Import one kernel module (``"segmentation"``, ``"assignment"``, ...) of the backend in use.
 
     Raises
     ------

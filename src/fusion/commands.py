@@ -1,4 +1,4 @@
-"""The commands: demo, simulate, replay, info."""
+"""The commands: demo, simulate, replay, doctor, info."""
 
 import json
 import platform
@@ -14,6 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from fusion import Engine, Outcome, Store, __version__, backends, scoring, tables
+from fusion.doctor import Diagnosis, Doctor
 from fusion.errors import RecordingError
 from fusion.recordings import open_recording, write_recording
 from fusion.simulation import SimulationSettings, simulate
@@ -33,6 +34,9 @@ Backend = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the simulation.")]
 Duration = Annotated[float, typer.Option("--duration", min=20.0, help="Length of the simulation, seconds.")]
 Shoppers = Annotated[int, typer.Option("--shoppers", min=1, max=50, help="How many shoppers come.")]
+RecordingFolder = Annotated[Path, typer.Argument(metavar="RECORDING", help="Folder of a recording.")]
+Format = Annotated[str, typer.Option("--format", help="auto, nanostore or fusion.")]
+StoreMeta = Annotated[Path | None, typer.Option("--store-meta", help="NanoStore only: folder of the store's geometry.")]
 OutFile = Annotated[Path | None, typer.Option("--out", help="Write the outcome document (JSON) to this file.")]
 
 
@@ -70,11 +74,9 @@ def simulate_command(
 
 @app.command()
 def replay(
-    path: Annotated[Path, typer.Argument(metavar="RECORDING", help="Folder of a recording.")],
-    format: Annotated[str, typer.Option("--format", help="auto, nanostore or fusion.")] = "auto",
-    store_meta: Annotated[
-        Path | None, typer.Option("--store-meta", help="NanoStore only: folder of the store's geometry.")
-    ] = None,
+    path: RecordingFolder,
+    format: Format = "auto",
+    store_meta: StoreMeta = None,
     backend: Backend = None,
     out_file: OutFile = None,
 ) -> None:
@@ -89,6 +91,35 @@ def replay(
         for note in recording.notes:
             err.print(f"note: {note.source}: {note.status}: {note.detail} ({note.count} times)", style="dim")
         _write(outcome, out_file)
+
+
+@app.command("doctor")
+def doctor_command(
+    path: RecordingFolder,
+    format: Format = "auto",
+    store_meta: StoreMeta = None,
+    backend: Backend = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON instead of tables.")] = False,
+    out_file: Annotated[Path | None, typer.Option("--out", help="Write the diagnosis (JSON) to this file.")] = None,
+) -> None:
+    """Judge the sensors and streams of a recording: what is wrong, worst first, and what to do.
+
+    Exit codes: 0 healthy or only notes, 1 something needs attention, 2 bad arguments or a bad recording.
+    """
+    with _reported(backend):
+        recording = open_recording(path, format=format, store_meta=store_meta)
+        doctor = Doctor(recording.store)
+        for observation in track(recording, "examining", total=recording.size, console=err, transient=True):
+            doctor.push(observation)
+        diagnosis = doctor.diagnosis(recording.notes)
+        if as_json:
+            print(_json(diagnosis))
+        else:
+            for table in tables.diagnosis(diagnosis):
+                out.print(table)
+            out.print(tables.verdict(diagnosis), highlight=False)
+        _write(diagnosis, out_file)
+    raise typer.Exit(0 if diagnosis.healthy else 1)
 
 
 @app.command()
@@ -144,6 +175,10 @@ def _replayed(store: Store, observations: Any, total: int | None) -> Outcome:
     return engine.finish()
 
 
-def _write(outcome: Outcome, path: Path | None) -> None:
+def _write(document: Outcome | Diagnosis, path: Path | None) -> None:
     if path is not None:
-        path.write_text(json.dumps(outcome.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        path.write_text(_json(document) + "\n", encoding="utf-8")
+
+
+def _json(document: Outcome | Diagnosis) -> str:
+    return json.dumps(document.to_dict(), indent=1, allow_nan=False)

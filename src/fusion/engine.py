@@ -24,10 +24,10 @@ from fusion.segmentation import (
     PHANTOM,
     SATURATED,
     STUCK,
-    SegmentationSettings,
     Segmenter,
     WeightEvent,
 )
+from fusion.segmentation_settings import MOST_G, SegmentationSettings
 from fusion.store import Facing, Fixture, Store
 
 NS = 1_000_000_000
@@ -273,7 +273,7 @@ class _Scale:
             [i for i, shelf in enumerate(fixture.shelves) for _ in shelf.plates],
             rate_hz=settings.rate_hz,
             facings=[columns for columns in facings if columns],
-            capacity_g=[p.capacity_g for p in fixture.plates],
+            capacity_g=[min(p.capacity_g, MOST_G) for p in fixture.plates],
             settings=settings.segmentation,
         )
         self._last_ns = 0
@@ -293,20 +293,19 @@ class _Scale:
         return None if self.silent(now_ns) else self.segmenter.open_since_ns
 
     def health(self, now_ns: int) -> list[dict[str, Any]]:
-        """Tell each plate's status, noise and samples, JSON-ready."""
+        """Tell each plate's status, noise, drift, spikes and samples, JSON-ready."""
         entries = []
         for plate, state in zip(self.plates, self.segmenter.health(), strict=True):
             status = {name for bit, name in FLAGS.items() if state["flags"] & bit} | (
                 {"dropout"} if self.silent(now_ns) else set()
             )
-            noise_g = float(state["noise_g"])
+            numbers = {name: float(state[name]) for name in ("noise_g", "drift_g_per_min")}
             entries.append(
                 {
                     "plate": plate,
                     "status": sorted(status) or ["ok"],
-                    "noise_g": noise_g if np.isfinite(noise_g) else None,
-                    "samples": int(state["samples"]),
-                    "missing": int(state["missing"]),
+                    **{name: value if np.isfinite(value) else None for name, value in numbers.items()},
+                    **{name: int(state[name]) for name in ("spikes", "samples", "missing", "faults")},
                 }
             )
         return entries

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion import backends, validation
+from fusion.camera import Camera, pack
 from fusion.observations import JOINTS, Keypoints
-from fusion.store import Camera
-from fusion.triangulation import _pack
 
 LARGEST_CROWD = 4096
 """Most detections that are matched at once."""
@@ -85,7 +84,7 @@ def match_persons(
     ValueError
         If a camera is unknown or comes twice, settings are out of bounds, or there are more than 4096 detections.
     """
-    blocks = camera_blocks(cameras)
+    blocks, centres = camera_blocks(cameras)
     batches = validation.instances("keypoints", keypoints, Keypoints)
     settings = checked_people(people)
     counts = [len(k.px) for k in batches]
@@ -106,7 +105,6 @@ def match_persons(
             index[own] = order[k.camera]
             motion[own] = settings.walking_m_s * ((latest_ns - k.time_ns) * 1e-9)
             start += count
-        centres = np.array([block[9:12] for block in blocks.values()]).reshape(-1, 3)
         person, ambiguity, bodies = np.empty(n, np.int32), np.empty(n), np.empty((n, _BODY))
         room, found = 64 * n, -1
         while found < 0:  # edges are few as a rule, and at most n (n - 1) / 2
@@ -120,11 +118,12 @@ def match_persons(
     return Matches(tuple(person[r] for r in rows), tuple(ambiguity[r] for r in rows), joints, covariance)
 
 
-def camera_blocks(cameras: Sequence[Camera]) -> dict[str, NDArray[np.float64]]:
-    """Return what the kernels need of each camera, by its identifier: the one place that knows a camera's layout."""
-    blocks = _pack(cameras)
-    validation.unique("cameras", [camera.id for camera in cameras])
-    return {camera.id: block for camera, block in zip(cameras, blocks, strict=True)}
+def camera_blocks(cameras: Sequence[Camera]) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+    """Return what the kernels need of each camera, by its identifier, and the centres (V, 3) in the world, metres."""
+    known = validation.instances("cameras", cameras, Camera)
+    validation.unique("cameras", [camera.id for camera in known])
+    blocks, origin = pack(known)
+    return {camera.id: block for camera, block in zip(known, blocks, strict=True)}, blocks[:, 9:12] + origin
 
 
 def known_camera(blocks: dict[str, NDArray[np.float64]], camera: str) -> NDArray[np.float64]:

@@ -1,10 +1,9 @@
-"""Segmentation: from load-cell streams to weight events, one fixture at a time, sample by sample.
+"""Segmentation: from load-cell streams to weight events, one fixture at a time, block by block of about 0.1 s.
 
-Two tiers: an event is reported (``final=False``) when its first plate has settled, again whenever another plate joins,
-and a last time (``final=True``) when nothing can join any more. See `Segmenter.push` for the exact conditions.
+Two tiers: an event is reported (``final=False``) when its first plate has settled, again by the same id whenever what
+is known of it changes, and a last time (``final=True``) when nothing can change it any more. See `Segmenter.push`.
 """
 
-import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fusion import validation
 from fusion.backends import kernels
+from fusion.segmentation_settings import CAPACITY_G, SegmentationSettings, configure, limits_of, shared_by
 
 HEALTH = np.dtype(
     [
@@ -32,55 +32,11 @@ HEALTH = np.dtype(
 
 DROPOUT, STUCK, SATURATED, NOISY, PHANTOM, DRIFTING = 1, 2, 4, 8, 16, 32
 """Bits of ``flags``: no sample lately; the same value for five times `baseline_s`; readings beyond the plate's capacity
-lately; noise of a sample above `smallest_item_g`; never any sign of life, as columns without a plate have; drift of more
-than `smallest_item_g` a minute. 0 is a healthy plate."""
+lately; noise of a sample above `smallest_item_g`; never any sign of life, as columns without a plate have; drift of
+more than `smallest_item_g` a minute. 0 is a healthy plate."""
 
 _KINDS: dict[int, Literal["touch", "change"]] = {1: "touch", 2: "change"}
-_BLOCK_S = 0.1  # an item leaves within 50-100 ms, and a period of structural vibration is 70-120 ms
-_VIBRATION_HZ = (8.0, 15.0)
-_STEADY_S = 2.0
-_HISTORY_S = 4.0
-_WINDOW_S = 1.0
-_GAP_S = 0.5
-_MOST_HOLD_S = 30.0
-_PUSH_S = 0.05
-_PLATEAU_S = 0.15
-_JOIN_S, _COINCIDE_S, _QUICK_S, _CALM_S = 0.25, 0.07, 0.1, 0.5
-_FLOOR_G = 0.1
-_CAPACITY_G = 20_000.0
 _SNAPSHOT = b"fusion.segmentation/2\n"
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentationSettings:
-    """What an operator knows about the shelves.
-
-    Parameters
-    ----------
-    smallest_item_g : float
-        Mass of the lightest item; changes below half of it are no events.
-    false_alarms_per_day : float
-        How often noise alone may wake a plate, per plate; a woken plate is examined and rarely becomes an event.
-    settle_s : float
-        A plate that is quiet this long has settled: the provisional event.
-    merge_s : float
-        After that, plates of the same event may still join; then it is final.
-    baseline_s : float
-        Memory of a plate's level; its noise is remembered five times as long.
-    """
-
-    smallest_item_g: float = 8.0
-    false_alarms_per_day: float = 1.0
-    settle_s: float = 0.5
-    merge_s: float = 2.0
-    baseline_s: float = 2.0
-
-    def __post_init__(self) -> None:
-        validation.number("smallest_item_g", self.smallest_item_g, at_least=1e-3, at_most=1e5)
-        validation.number("false_alarms_per_day", self.false_alarms_per_day, at_least=1e-6, at_most=1e6)
-        validation.number("settle_s", self.settle_s, at_least=0.01, at_most=10.0)
-        validation.number("merge_s", self.merge_s, at_least=0.0, at_most=60.0)
-        validation.number("baseline_s", self.baseline_s, at_least=self.settle_s, at_most=3600.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,8 +86,25 @@ class Segmenter:
         The shelf of each column; adjacent columns of one shelf are neighbours.
     rate_hz : float
         Nominal sampling rate, 1 to 10,000.
+    facings : sequence of sequences of int, optional
+        The planogram: the columns that carry each product. Changes of one facing's plates are one event, changes of
+        different facings are events of their own. Without it, any three plates side by side may carry an item.
+    capacity_g : float or (P,) float32, optional
+        Readings of this size and more are no weights: they count as missing and as faults. 20 kg by default.
     settings : SegmentationSettings, optional
         What the operator knows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, shape or range.
+
+    Notes
+    -----
+    Source: CUSUM (Page, Biometrika 41, 1954) with Siegmund's threshold (Sequential Analysis, 1985) on the means of
+    blocks; the local level model (Harvey 1989) for levels; the most probable step between two levels (Hinkley,
+    Biometrika 57, 1970). What is a hand and what an item is told by physics: hands push and never pull, wander and
+    let go; items come and go within 0.1 s and stay.
     """
 
     def __init__(
@@ -140,19 +113,20 @@ class Segmenter:
         *,
         rate_hz: float,
         facings: Sequence[Sequence[int]] | None = None,
-        capacity_g: ArrayLike = _CAPACITY_G,
-        settings: SegmentationSettings = SegmentationSettings(),
+        capacity_g: ArrayLike = CAPACITY_G,
+        settings: SegmentationSettings | None = None,
     ) -> None:
         columns = validation.array("groups", groups, np.int32, (None,))
         if not len(columns):
             raise ValueError("groups must not be empty")
+        settings = SegmentationSettings() if settings is None else settings
         if not isinstance(settings, SegmentationSettings):
             raise TypeError(f"settings must be SegmentationSettings; got {type(settings).__name__}")
         rate = validation.number("rate_hz", rate_hz, at_least=1.0, at_most=10_000.0)
-        limits = np.broadcast_to(np.asarray(capacity_g, np.float32), columns.shape).copy()
+        limits = limits_of(capacity_g, len(columns))
         self._plates = len(columns)
-        config = _config(rate, settings)
-        shared = _shared(columns, facings)
+        config = configure(rate, settings)
+        shared = shared_by(columns, facings)
         self._lag_s = 60 * config[-1] / settings.smallest_item_g
         self._stream: Any = kernels("segmentation").Stream(columns, shared, limits, config)
         identity = repr((columns.tolist(), shared.tolist(), limits.tolist(), config)).encode()
@@ -162,19 +136,25 @@ class Segmenter:
         """Take n samples of all plates.
 
         An event is reported
-        - in the tick in which one of its plates has settled (revision 0, provisional), i.e. when the last `settle_s`
-          are as quiet as the plate's noise allows; on a loud plate when four times as long was steady; after 30 s
-          whatever the noise;
-        - again in each tick in which a further plate settles that moved at the same time;
-        - as final `merge_s` after its last plate settled, unless a neighbour that started to move before the event
-          settled still moves. Then the changes are taken again over all samples since.
+        - at the end of the block in which one of its plates has settled (revision 0, provisional): the last `settle_s`
+          are as quiet as the plate's noise and the shaking of the shelf allow, at a level that it reached at once;
+          where it crept there, or a hand trembles on it, when four times as long was quiet; after 30 s whatever the
+          noise;
+        - again whenever a further plate settles that stepped with it, or what seemed a load turns out to have been a
+          hand: the event then ends as a touch;
+        - as final when `merge_s` has passed since its last plate settled, no plate near it still moves that moved with
+          it, and every load of less than half a kilogram that came has kept its level for two seconds. Then the
+          changes are taken again over all samples since.
+
+        The change of a plate is what it shows less the usual share of what its neighbours of the event show; plates
+        that show no more than such cross-talk are left out.
 
         Parameters
         ----------
         sample_ns : (n,) int64
             When each sample was taken; not decreasing, here or from push to push.
         grams : (n, P) float32
-            Readings; NaN where missing, infinity counts as missing and as saturation.
+            Readings; NaN where missing; what exceeds the capacity counts as missing and as a fault.
 
         Returns
         -------
@@ -266,85 +246,3 @@ class Segmenter:
 def _event(raw: tuple[Any, ...]) -> WeightEvent:
     id_, revision, start_ns, step_ns, end_ns, plates, delta, sigma, kind, final, quality = raw
     return WeightEvent(id_, revision, start_ns, step_ns, end_ns, plates, delta, sigma, _KINDS[kind], final, quality)
-
-
-def _config(rate: float, settings: SegmentationSettings) -> tuple[float, ...]:
-    """Turn seconds into ticks and blocks, in the order of ``fusion.reference.segmentation_state.Config``."""
-    block = max(1, round(_BLOCK_S * rate))
-    block_s = block / rate
-
-    def blocks(seconds: float, least: int) -> int:
-        return max(least, round(seconds / block_s))
-
-    def ticks(seconds: float, least: int) -> int:
-        return max(least, round(seconds * rate))
-
-    settle = blocks(settings.settle_s, 4)
-    steady = blocks(_STEADY_S, 2 * settle)
-    drift = 1.0 / blocks(settings.baseline_s, 4) ** 2
-    window = blocks(_WINDOW_S, 4)
-    lag_s = (drift**-0.5 + window / 2 + 2) * block_s
-    return (
-        block,
-        settle,
-        steady,
-        max(blocks(_HISTORY_S, 4), steady + 4),
-        blocks(_MOST_HOLD_S, 2 * steady),
-        window,
-        blocks(5 * settings.baseline_s, 4 * settle),
-        -(-ticks(_PUSH_S, 3) // block),
-        ticks(_PLATEAU_S, 3),
-        ticks(_JOIN_S, 1),
-        ticks(_COINCIDE_S, 1),
-        ticks(_QUICK_S, 1),
-        settle * block + ticks(_CALM_S, 1),
-        round(settings.merge_s * 1e9),
-        round(max(_GAP_S, 5 / rate) * 1e9),
-        _cusum_threshold(86400 / block_s / settings.false_alarms_per_day),
-        _leak(block, rate),
-        drift,
-        settings.smallest_item_g / 2,
-        _FLOOR_G,
-        settings.smallest_item_g / 60 * lag_s,
-    )
-
-
-def _leak(block: int, rate: float) -> float:
-    """Variance that vibration leaves in a block's mean, over the variance within the block: most of sinc^2 in its band.
-
-    A block of one sample shows no variance within.
-    """
-    if block == 1:
-        return 0.0
-    f = np.linspace(*_VIBRATION_HZ, 71)
-    kept = float(np.max(np.sinc(f * block / rate) ** 2))
-    return kept / (1 - kept)
-
-
-def _shared(groups: NDArray[np.int32], facings: Sequence[Sequence[int]] | None) -> NDArray[np.int32]:
-    """Tell which of the 31 columns that follow each one share a facing with it, as bits.
-
-    Without a planogram an item may stand on any three adjacent plates of a shelf.
-    """
-    n = len(groups)
-    if facings is None:
-        facings = [range(i, min(i + 3, n)) for i in range(n)]
-    result = np.zeros(n, np.int32)
-    for facing in facings:
-        columns = sorted(set(facing))
-        for p in columns:
-            for q in columns:
-                if p < q <= p + 31 and groups[p] == groups[q]:
-                    result[p] |= 1 << (q - p - 1)
-    return result
-
-
-def _cusum_threshold(run_length: float) -> float:
-    """Threshold of a two-sided CUSUM with reference value 1/2 (Siegmund, Sequential Analysis, 1985, eq. 2.56).
-
-    One side alarms every ``2 (exp(b) - b - 1)`` samples with b = h + 1.166, two sides twice as often.
-    """
-    b = 1.0
-    for _ in range(50):
-        b = math.log(max(run_length, 10.0) + b + 1)
-    return max(b - 1.166, 1.0)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion import validation
+from fusion.camera import Camera as Camera  # a store is described with names of this module alone
 
 PLATE_CAPACITY_G = 20_000.0
 """Range of the load cells of the public recording, the default of `Plate.capacity_g` (grams)."""
@@ -157,56 +158,6 @@ class Facing:
 
 
 @dataclass(frozen=True, eq=False)
-class Camera:
-    """A calibrated pinhole camera with OpenCV's distortion.
-
-    Parameters
-    ----------
-    id : str
-        Unique in the store.
-    matrix : (3, 3) float64
-        Intrinsic matrix K, pixels.
-    rotation, translation_m : (3, 3), (3,) float64
-        World to camera: ``x_camera = rotation @ x_world + translation_m``.
-    distortion : (D,) float64
-        ``k1, k2, p1, p2[, k3[, k4, k5, k6]]``; D is 0, 4, 5 or 8.
-    size_px : (int, int)
-        Width and height of the image; (0, 0) where unknown.
-    """
-
-    id: str
-    matrix: NDArray[np.float64]
-    rotation: NDArray[np.float64]
-    translation_m: NDArray[np.float64]
-    distortion: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    size_px: tuple[int, int] = (0, 0)
-
-    def __post_init__(self) -> None:
-        set_ = object.__setattr__
-        validation.identifier("camera id", self.id)
-        set_(self, "matrix", validation.array("matrix", self.matrix, np.float64, (3, 3), finite=True))
-        set_(self, "rotation", validation.rotation("rotation", self.rotation))
-        set_(
-            self,
-            "translation_m",
-            validation.array("translation_m", self.translation_m, np.float64, (3,), finite=True),
-        )
-        set_(
-            self,
-            "distortion",
-            validation.array("distortion", self.distortion, np.float64, (None,), finite=True),
-        )
-        size_px = validation.array("size_px", self.size_px, np.int64, (2,))
-        if (size_px < 0).any():
-            raise ValueError(f"size_px must not be negative; got {size_px.tolist()}")
-        set_(self, "size_px", tuple(size_px.tolist()))
-        if len(self.distortion) not in (0, 4, 5, 8):
-            raise ValueError(f"distortion must have 0, 4, 5 or 8 coefficients; got {len(self.distortion)}")
-        if self.matrix[0, 0] <= 0 or self.matrix[1, 1] <= 0 or not np.array_equal(self.matrix[2], [0, 0, 1]):
-            raise ValueError(f"matrix must be [[fx, s, cx], [0, fy, cy], [0, 0, 1]]; got {self.matrix.tolist()}")
-
-
-@dataclass(frozen=True, eq=False)
 class Store:
     """A store's fixtures, products, planogram and cameras.
 
@@ -285,6 +236,7 @@ class Store:
                     "distortion": c.distortion.tolist(),
                     "size_px": list(c.size_px),
                 }
+                | ({} if c.model == "pinhole" else {"model": c.model})  # absent from documents of before
                 for c in self.cameras
             ],
         }

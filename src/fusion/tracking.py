@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion import backends, validation
+from fusion.camera import Camera
 from fusion.matching import PeopleSettings, camera_blocks, checked_people, known_camera
 from fusion.observations import JOINTS, Keypoints, Targets
 from fusion.ordering import ReorderBuffer
-from fusion.store import Camera
 
 LARGEST_CROWD = 1024
 _ROWS, _FACTS = 27, 5
@@ -134,8 +134,7 @@ class Tracker:
     """
 
     def __init__(self, cameras: Sequence[Camera], settings: TrackingSettings | None = None) -> None:
-        self._cameras = camera_blocks(cameras)
-        self._centres = np.array([block[9:12] for block in self._cameras.values()]).reshape(-1, 3)
+        self._cameras, self._centres = camera_blocks(cameras)
         self._index = {name: i for i, name in enumerate(self._cameras)}
         s = self._settings = _checked(settings)
         self._habits = np.array(

@@ -1,18 +1,20 @@
 """Points in the world from their images in several calibrated cameras, with covariance and a status for each.
 
-Camera models are those of OpenCV: a pinhole with optional skew, radial, rational and tangential distortion.
+Camera models are those of OpenCV: a pinhole with radial, rational, tangential, thin-prism and tilt distortion, and the
+fisheye. `fusion.CameraRig` has the same functions as methods.
 """
 
 import enum
-import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fusion import backends, validation
-from fusion.store import Camera
+from fusion.camera import Camera, pack
 
 
 class Status(enum.IntFlag):
@@ -32,6 +34,8 @@ class Status(enum.IntFlag):
     """The images disagree by more than `sigma_px` explains once in a thousand points."""
     BEYOND_LENS = 32
     """An image lies where the lens model shows nothing and was left out; the other bits speak of the rest."""
+    OUTLIER = 64
+    """Images that disagree with the others were left out; the other bits speak of the rest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +56,8 @@ class Triangulation:
         How many images were used.
     status : (N,) uint8
         Bits of `Status`.
+    inliers : (N, V) bool
+        Which images were used.
     """
 
     xyz_m: NDArray[np.float64]
@@ -60,15 +66,27 @@ class Triangulation:
     parallax_rad: NDArray[np.float64]
     views: NDArray[np.int32]
     status: NDArray[np.uint8]
+    inliers: NDArray[np.bool_]
 
 
-def triangulate(cameras: Sequence[Camera], px: ArrayLike, sigma_px: ArrayLike = 1.0) -> Triangulation:
+def triangulate(
+    cameras: Sequence[Camera],
+    px: ArrayLike,
+    sigma_px: ArrayLike = 1.0,
+    *,
+    robust: bool = False,
+    rejection: float = 1e-6,
+) -> Triangulation:
     """Triangulate points by maximum likelihood from their images in two or more cameras.
 
     Pixels are undistorted exactly. A linear start (Linear-LS, reweighted once by depth as in Iterative-LS; Hartley &
     Sturm 1997, "Triangulation") is refined by Gauss-Newton on the residuals in pixels over their `sigma_px`; to first
     order in the lens's curvature over one residual that is the reprojection error. Every point is solved alone: the
     result does not depend on how the points are cut into batches.
+
+    With `robust`, the loss of an image is bounded (MSAC; Torr & Zisserman 2000, "MLESAC"). Where the fit to all images,
+    three or more, leaves one beyond the bound, every pair of images proposes a point, the one with the least loss over
+    all images is refined, and images beyond the bound are left out. No random numbers are involved.
 
     Parameters
     ----------
@@ -77,8 +95,14 @@ def triangulate(cameras: Sequence[Camera], px: ArrayLike, sigma_px: ArrayLike = 
     px : (N, V, 2) float64
         Images of N points, pixels; NaN or infinite where a camera does not see the point.
     sigma_px : float or (N, V) float64
-        Standard deviation of each image in x and in y, pixels. An image whose entry is NaN, infinite or not positive
-        is left out.
+        Standard deviation of each image in x and in y, pixels. An image whose entry, or its square, is NaN, infinite or
+        not positive is left out.
+    robust : bool
+        Whether images that disagree with the others are left out.
+    rejection : float
+        Probability in (0, 1) that noise alone puts an image beyond the bound of `robust`. The default bounds residuals
+        at 5.3 standard deviations: where one image in ten is wrong, anywhere in 1920 x 1080 pixels, a residual of that
+        size is as likely of a wrong image as of a good one with `sigma_px` 2.
 
     Returns
     -------
@@ -90,22 +114,30 @@ def triangulate(cameras: Sequence[Camera], px: ArrayLike, sigma_px: ArrayLike = 
     TypeError
         If an argument cannot be converted, or `cameras` holds something else.
     ValueError
-        If a shape differs, or a single `sigma_px` is not positive and finite.
+        If a shape differs, a single `sigma_px` is not positive and finite, or `rejection` is no such probability.
     """
-    blocks = _pack(cameras)
-    pixels = validation.array("px", px, np.float64, (None, len(blocks), 2))
-    n = len(pixels)
+    rows, origin = _packed(cameras)
+    pixels = _doubles("px", px, (None, len(rows), 2))
+    n, v = pixels.shape[:2]
     if np.ndim(sigma_px) == 0:
-        sigmas = np.full((n, len(blocks)), validation.number("sigma_px", sigma_px, above=0))  # type: ignore[arg-type]
+        sigmas = np.full((1, 1), validation.number("sigma_px", sigma_px, above=0))  # type: ignore[arg-type]
     else:
-        sigmas = validation.array("sigma_px", sigma_px, np.float64, (n, len(blocks)))
-    xyz, covariance, figures = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((n, 2))
-    views, status = np.empty(n, np.int32), np.empty(n, np.uint8)
+        sigmas = _doubles("sigma_px", sigma_px, (n, v))
+    gate = _gate(rejection) if validation.instance("robust", robust, bool) else np.inf
+    xyz, covariance, figures = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((2, n))
+    views, status, inliers = np.empty(n, np.int32), np.empty(n, np.uint8), np.empty((n, v), np.uint8)
     with np.errstate(all="ignore"):
-        backends.kernels("triangulation").triangulate(blocks, pixels, sigmas, xyz, covariance, figures, views, status)
-    # The chord, not the cosine: it keeps small angles. Rounding may take it a bit above 2.
-    parallax = 2 * np.arcsin(np.minimum(np.sqrt(figures[:, 1]) / 2, 1))
-    return Triangulation(xyz, covariance, figures[:, 0].copy(), parallax, views, status)
+        backends.kernels("triangulation").triangulate(
+            rows, pixels, sigmas, gate, xyz, covariance, figures, views, status, inliers
+        )
+        xyz += origin
+    rms, parallax = figures
+    # From the squared chord, not the cosine: it keeps small angles. Rounding may take half the chord a bit above 1.
+    np.sqrt(parallax, out=parallax)
+    parallax *= 0.5
+    np.arcsin(np.minimum(parallax, 1, out=parallax), out=parallax)
+    parallax *= 2
+    return Triangulation(xyz, covariance, rms, parallax, views, status, inliers.view(np.bool_))
 
 
 def project(cameras: Sequence[Camera], xyz_m: ArrayLike) -> NDArray[np.float64]:
@@ -131,11 +163,11 @@ def project(cameras: Sequence[Camera], xyz_m: ArrayLike) -> NDArray[np.float64]:
     ValueError
         If the shape differs.
     """
-    blocks = _pack(cameras)
+    rows, origin = _packed(cameras)
     points = validation.array("xyz_m", xyz_m, np.float64, (None, 3))
-    px = np.empty((len(points), len(blocks), 2))
+    px = np.empty((len(points), len(rows), 2))
     with np.errstate(all="ignore"):
-        backends.kernels("triangulation").project(blocks, points, px)
+        backends.kernels("triangulation").project(rows, points - origin, px)
     return px
 
 
@@ -161,61 +193,82 @@ def undistort(camera: Camera, px: ArrayLike) -> NDArray[np.float64]:
     ValueError
         If the shape differs.
     """
-    blocks = _pack((camera,))
+    rows, _ = pack((validation.instance("camera", camera, Camera),))
     pixels = validation.array("px", px, np.float64, (None, 2))
-    xy = np.empty((len(pixels), 1, 2))
+    rays, _ = _look(rows, pixels[:, None])
     with np.errstate(all="ignore"):
-        backends.kernels("triangulation").undistort(blocks, pixels[:, None], xy)
-    return xy[:, 0]
+        return np.where(rays[:, 0, 2:] > 0, rays[:, 0, :2] / rays[:, 0, 2:], np.nan)
 
 
-def _pack(cameras: Sequence[Camera]) -> NDArray[np.float64]:
-    """Return what the kernels need of each camera as the rows of one array, (V, 26); ``camera.hpp`` has the order."""
-    if not isinstance(cameras, Sequence):
-        raise TypeError(f"cameras must be a sequence of Camera; got {type(cameras).__name__}")
-    for camera in cameras:
-        if not isinstance(camera, Camera):
-            raise TypeError(f"cameras must hold Camera objects; got {type(camera).__name__}")
-    return np.array([_block(camera) for camera in cameras]).reshape(-1, 26)
+class Rays(NamedTuple):
+    """What N pixels of each of V cameras show.
 
-
-@functools.lru_cache(maxsize=1024)  # a Camera cannot change and hashes by identity
-def _block(camera: Camera) -> NDArray[np.float64]:
-    block, K = np.zeros(26), camera.matrix
-    block[0:9] = camera.rotation.ravel()
-    block[12:17] = K[0, 0], K[0, 1], K[0, 2], K[1, 1], K[1, 2]
-    block[17 : 17 + len(camera.distortion)] = camera.distortion
-    with np.errstate(all="ignore"):
-        block[9:12] = _centre(camera)
-        block[25] = _fold(block[17:25])
-    return block
-
-
-def _centre(camera: Camera) -> NDArray[np.float64]:
-    """Solve ``R c = -t`` by Cramer's rule: R is only nearly orthonormal, and these bits are the same everywhere."""
-    r0, r1, r2 = camera.rotation
-    t0, t1, t2 = camera.translation_m
-    c0, c1, c2 = np.cross(r1, r2), np.cross(r2, r0), np.cross(r0, r1)
-    det = r0[0] * c0[0] + r0[1] * c0[1] + r0[2] * c0[2]
-    return np.asarray(-(c0 * t0 + c1 * t1 + c2 * t2) / det)
-
-
-def _fold(distortion: NDArray[np.float64]) -> float:
-    """Return the squared radius up to which the radial distortion ``r N(s) / D(s)``, ``s = r**2``, is one to one.
-
-    There its slope ``(N + 2 s N') D - 2 s N D'``, or D itself, first reaches zero.
+    Parameters
+    ----------
+    directions : (N, V, 3) float64
+        Unit vectors in the camera's frame (x right, y down, z along the axis); NaN where the pixel is not finite or the
+        lens model shows nothing there.
+    residual_px : (N, V) float64
+        How far the image of the ray lies from the pixel, pixels: rounding where the inversion succeeded, else NaN.
     """
-    k1, k2, _, _, k3, k4, k5, k6 = distortion
-    numerator = np.polynomial.Polynomial([1, k1, k2, k3])
-    denominator = np.polynomial.Polynomial([1, k4, k5, k6])
-    two_s = np.polynomial.Polynomial([0, 2])
-    slope = (numerator + two_s * numerator.deriv()) * denominator - two_s * numerator * denominator.deriv()
-    inverse = 0.0
-    for polynomial in (slope, denominator):
-        reversed_ = polynomial.coef[::-1]  # its roots are 1 / s, and it is monic however small the coefficients
-        if not np.isfinite(reversed_).all():
-            return 0.0
-        roots = np.polynomial.Polynomial(reversed_).roots()
-        real = roots.real[np.abs(roots.imag) <= 1e-9 * np.abs(roots)]
-        inverse = max(inverse, real.max(initial=0.0))
-    return 1 / inverse if inverse > 0 else np.inf
+
+    directions: NDArray[np.float64]
+    residual_px: NDArray[np.float64]
+
+
+def unproject(cameras: Sequence[Camera], px: ArrayLike) -> Rays:
+    """Compute the rays that cameras show at pixels, to rounding: the lens is inverted by Newton's method.
+
+    Parameters
+    ----------
+    cameras : sequence of V Camera
+        In the order of the columns of `px`.
+    px : (N, V, 2) float64
+        Pixels.
+
+    Returns
+    -------
+    Rays
+        Unit vectors and residuals.
+
+    Raises
+    ------
+    TypeError
+        If an argument cannot be converted, or `cameras` holds something else.
+    ValueError
+        If the shape differs.
+    """
+    rows, _ = _packed(cameras)
+    rays, residual_px = _look(rows, _doubles("px", px, (None, len(rows), 2)))
+    return Rays(rays, residual_px)
+
+
+def _look(rows: NDArray[np.float64], pixels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rays, residual_px = np.empty((*pixels.shape[:2], 3)), np.empty(pixels.shape[:2])
+    with np.errstate(all="ignore"):
+        backends.kernels("triangulation").undistort(rows, pixels, rays, residual_px)
+    return rays, residual_px
+
+
+def _doubles(name: str, value: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
+    """Return what `validation.array` does, without a copy of what needs none: nothing here outlives the call."""
+    if type(value) is np.ndarray and value.dtype == np.float64 and value.flags.c_contiguous:
+        known = zip(shape, value.shape, strict=False)
+        if value.ndim == len(shape) and all(want in (None, came) for want, came in known):
+            return value
+    return validation.array(name, value, np.float64, shape)
+
+
+def _packed(cameras: Sequence[Camera]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return pack(validation.instances("cameras", cameras, Camera))
+
+
+def _gate(rejection: float) -> float:
+    """Return the squared residual in standard deviations that a good image exceeds with that probability.
+
+    The square of two standard normal numbers is chi-squared with two degrees of freedom, whose tail is exp(-x / 2).
+    """
+    p = validation.number("rejection", rejection, above=0, at_most=1)
+    if p == 1:
+        raise ValueError("rejection must be below 1; got 1.0")
+    return -2 * math.log(p)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion import rotations
 from fusion.errors import RecordingError
 from fusion.recordings.json_files import document
 from fusion.recordings.nanostore_documents import Gondolas, Place, PlateId, Plates, ShelfId, Shelves, Transform
@@ -175,17 +176,7 @@ def _offset_m(
 def pose_of(transform: Transform) -> Pose:
     """Return the pose that a document states."""
     t, r = transform.translation, transform.rotation
-    return Pose(_rodrigues(np.array([r.x, r.y, r.z])), np.array([t.x, t.y, t.z]))
-
-
-def _rodrigues(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotation matrix of a rotation vector: the axis times the angle in radians."""
-    angle = float(np.sqrt(vector @ vector))
-    if angle == 0.0:
-        return np.eye(3)
-    x, y, z = vector / angle
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * (cross @ cross))
+    return Pose(rotations.from_vector(np.array([r.x, r.y, r.z])), np.array([t.x, t.y, t.z]))
 
 
 def own_box(row: Row) -> Box:

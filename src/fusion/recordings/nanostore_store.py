@@ -61,7 +61,7 @@ def read_store(folder: Path, store_meta: Path | None, notes: Notes) -> Store:
         fixtures=_fixtures(boxes),
         products=_products(find(folder, "products"), {facing.product for facing in facings}, notes),
         planogram=facings,
-        cameras=() if calibration is None or not calibration.exists() else _cameras(calibration),
+        cameras=() if calibration is None or not calibration.exists() else read_cameras(calibration),
     )
 
 
@@ -127,8 +127,14 @@ def _products(path: Path, wanted: set[str], notes: Notes) -> tuple[Product, ...]
     return tuple(products.values())
 
 
-def _cameras(path: Path) -> tuple[Camera, ...]:
-    """Cameras; the size of their images is not in the file, so their pixels are fractions of width and height."""
+def read_cameras(path: Path) -> tuple[Camera, ...]:
+    """Read calibration.json; the size of the images is not in it, so pixels are fractions of width and height.
+
+    Raises
+    ------
+    RecordingError
+        If the file is missing or malformed.
+    """
     cameras = []
     for name, camera in document(path, Calibration).cameras.items():
         try:

@@ -1,130 +1,101 @@
-"""Windows of a plate's last samples: means, spreads, and what noise allows."""
+"""The samples of one woken plate, read from the history: blocks, and what noise allows; values less its level."""
+# ruff: noqa: F403, F405 - the names of the state, as in the core; mypy knows them
 
-from fusion.reference.segmentation_state import (
-    LEVEL,
-    LIMIT_G,
-    MEAN_NOISE,
-    NOISE,
-    ONE,
-    TICK,
-    ZERO,
-    Config,
-    F,
-    Float,
-    Int,
-    State,
-    sample_row,
-)
+from typing import NamedTuple
 
-COMPILED = ("moments", "parts", "mean_between", "held", "quantum", "step_tick", "noise_now")
+from fusion.reference.segmentation_state import *
+
+COMPILED = ("span", "moved", "floored_noise", "level_variance", "noise_now", "calm", "quantum")
 
 
-def moments(state: State, cfg: Config, p: Int, last: Int, n: Int) -> tuple[Float, Float, Int]:
-    """Mean (less the level), sum of squares about it and count of the n samples up to tick `last`."""
-    level = state.floats[LEVEL, p]
-    total, count = ZERO, 0
-    for i in range(n):
-        x = state.samples[sample_row(state, cfg, last - i), p]
-        if x == x:
-            total += x - level
+class Span(NamedTuple):
+    """A stretch of a plate's samples."""
+
+    mean: Float  # g
+    spread: Float  # g^2
+    count: Int
+
+
+def span(s: State, c: Config, p: Int, first: Int, last: Int) -> Span:
+    """Mean and variance of the samples of ticks first..last; one wild sample is left out, as the gate does."""
+    level = s.floats[LEVEL, p]
+    total, low, high, count = ZERO, FAR, -FAR, 0
+    for t in range(first, last + 1):
+        d = sample(s, p, t) - level
+        if d == d:
+            total += d
+            low = d if d < low else low
+            high = d if d > high else high
             count += 1
-    mean = total / F(count) if count else ZERO
-    squares = ZERO
-    for i in range(n):
-        x = state.samples[sample_row(state, cfg, last - i), p]
-        if x == x:
-            d = x - level - mean
-            squares += d * d
-    return mean, squares, count
+    if count == 0:
+        return Span(ZERO, ZERO, 0)
+    mean = total / F(count)
+    extreme = high if high - mean > mean - low else low
+    mean_rest = (total - extreme) / F(count - 1) if count > 1 else mean
+    squares, squares_rest = ZERO, ZERO
+    for t in range(first, last + 1):
+        d = sample(s, p, t) - level
+        if d == d:
+            squares += (d - mean) * (d - mean)
+            squares_rest += (d - mean_rest) * (d - mean_rest)
+    gap = extreme - mean_rest
+    squares_rest -= gap * gap
+    spread_rest = squares_rest / F(count - 1) if count > 1 and squares_rest > ZERO else ZERO
+    if count >= 4 and gap * gap > WILD * (spread_rest + c.floor_g * c.floor_g + s.floats[TREMOR, p]):
+        return Span(mean_rest, spread_rest, count)
+    return Span(mean, squares / F(count), count)
 
 
-def parts(state: State, cfg: Config, p: Int, n: Int, size: Int) -> tuple[Float, Float, Float, Float, Int]:
-    """Compare the last n windows of `size` samples.
-
-    Returns the mean of all (less the level), the variance within windows, the range of their means, the ratio of the
-    largest to the smallest variance, and the count; 0 if a window lacks half of its samples.
-    """
-    tick = state.head[TICK]
-    floor = cfg.floor_g * cfg.floor_g
-    total, squares, count = ZERO, ZERO, 0
-    low, high, calmest, loudest = LIMIT_G, -LIMIT_G, LIMIT_G * LIMIT_G, floor
-    for i in range(n):
-        mean, ss, m = moments(state, cfg, p, tick - i * size, size)
-        if 2 * m < size or m < 2:
-            return ZERO, ZERO, ZERO, ONE, 0
-        total += mean * F(m)
-        squares += ss
-        count += m
-        low = mean if mean < low else low
-        high = mean if mean > high else high
-        variance = ss / F(m - 1)
-        variance = variance if variance > floor else floor
-        calmest = variance if variance < calmest else calmest
-        loudest = variance if variance > loudest else loudest
-    return total / F(count), squares / F(count - n), high - low, loudest / calmest, count
+def moved(s: State, c: Config, p: Int) -> Bool:
+    """Whether somebody pushed plate p since it woke; noise alone does not."""
+    return s.floats[PEAK, p] >= c.half_item_g and s.floats[EXCESS, p] > EXCURSION
 
 
-def mean_between(state: State, cfg: Config, p: Int, first: Int, last: Int) -> tuple[Float, Int]:
-    """Mean (less the level) and count of the samples of ticks first..last that the ring still holds."""
-    oldest = state.head[TICK] - cfg.ring + 1
-    if first < oldest:
-        first = oldest
-    level = state.floats[LEVEL, p]
-    total, n = ZERO, 0
-    for tick in range(first, last + 1):
-        x = state.samples[sample_row(state, cfg, tick), p]
-        if x == x:
-            total += x - level
-            n += 1
-    return (total / F(n) if n else ZERO), n
+def floored_noise(s: State, c: Config, p: Int) -> Float:
+    """Variance of a calm block's mean, g^2."""
+    floor, noise = c.floor_g * c.floor_g, s.floats[NOISE, p]
+    return noise if noise > floor else floor
 
 
-def held(state: State, cfg: Config, p: Int, tick: Int) -> Float:
-    """Least deviation of the samples of the shortest push up to `tick`; 0 if they are on both sides or missing."""
-    level = state.floats[LEVEL, p]
-    low, high = LIMIT_G, -LIMIT_G
-    for i in range(cfg.push):
-        x = state.samples[sample_row(state, cfg, tick - i), p]
-        if x != x:
-            return ZERO
-        d = x - level
-        low = d if d < low else low
-        high = d if d > high else high
-    if low > ZERO:
-        return low
-    return -high if high < ZERO else ZERO
+def level_variance(s: State, c: Config, p: Int) -> Float:
+    """Variance of plate p's level as it is known, g^2."""
+    return s.floats[INFLATION, p] * floored_noise(s, c, p) * s.floats[DOUBT, p]
 
 
-def quantum(state: State, cfg: Config, p: Int) -> Float:
-    """Smallest step between successive samples of the ring: the converter's resolution."""
-    tick = state.head[TICK]
-    smallest: Float = LIMIT_G
-    for i in range(cfg.ring - 1):
-        d = abs(
-            state.samples[sample_row(state, cfg, tick - i), p] - state.samples[sample_row(state, cfg, tick - i - 1), p]
-        )
-        if d > ZERO and d < smallest:
+def noise_now(s: State, c: Config, p: Int) -> Float:
+    """Noise of a block's mean when the fixture is as it is now, g^2."""
+    return floored_noise(s, c, p) * (s.activity[0] * s.activity[0])
+
+
+def calm(s: State, c: Config, p: Int, n: Int, end: Int, bound: Float) -> Calm:
+    """Weigh the n blocks up to `end` as the gate does; count 0 as soon as their scatter exceeds `bound`."""
+    r, most = noise_now(s, c, p), bound * F(n - 1)
+    total, weight, squares, spread, count = ZERO, ZERO, ZERO, ZERO, 0
+    for k in range(n):
+        last = end - k * c.block
+        b = span(s, c, p, last - c.block + 1, last)
+        if 2 * b.count < c.block or b.count == 0:
+            return Calm(ZERO, ZERO, ZERO, ZERO, 0)
+        # Welford, weighted: the scatter about the mean without a second pass.
+        w, before, d = r / (r + c.leak * b.spread), weight, b.mean - total
+        weight += w
+        total += d * (w / weight)
+        squares += d * d * (w * before / weight)
+        if squares > most:
+            return Calm(ZERO, ZERO, ZERO, ZERO, 0)
+        spread += b.spread
+        count += b.count
+    return Calm(total, weight, squares / F(n - 1), spread / F(n), count)
+
+
+def quantum(s: State, c: Config, p: Int) -> Float:
+    """Smallest step between successive samples: the converter's resolution; 0 if it is not to be seen."""
+    tick = s.head[TICK]
+    smallest, newer = FAR, sample(s, p, tick)
+    for k in range(1, c.settle * c.block):
+        older = sample(s, p, tick - k)
+        d = abs(newer - older)
+        if ZERO < d < smallest:
             smallest = d
-    return smallest if smallest < cfg.floor_g * F(8) else ZERO
-
-
-def step_tick(state: State, cfg: Config, p: Int, after: Float, quiet: Int) -> Int:
-    """Tick at which the plate last was more than half a step away from where it settled: when the item left."""
-    level = state.floats[LEVEL, p]
-    for i in range(cfg.ring):
-        tick = state.head[TICK] - i
-        x = state.samples[sample_row(state, cfg, tick), p]
-        if x == x and abs(x - level - after) > F(0.5) * abs(after):
-            return tick
-    return quiet
-
-
-def noise_now(state: State, cfg: Config, p: Int) -> tuple[Float, Float]:
-    """Variance of a sample and of a window's mean on plate p, calm."""
-    floor = cfg.floor_g * cfg.floor_g
-    noise = state.floats[NOISE, p]
-    if noise < floor:
-        noise = floor
-    of_mean = state.floats[MEAN_NOISE, p]
-    white = noise / F(cfg.window)
-    return noise, (of_mean if of_mean > white else white)
+        newer = older
+    return smallest if smallest < c.half_item_g else ZERO

@@ -1,0 +1,37 @@
+// The instruction set that the kernels use here. The bits are the same at every level; tests use the cap to show that.
+#pragma once
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "levels.hpp"
+
+namespace fusion {
+
+constexpr const char* kLevelNames[] = {"baseline", "avx2", "avx512"};
+
+inline Level processor_level() {
+#if defined(__x86_64__) && defined(__GNUC__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw")) {
+        return Level::kAvx512;
+    }
+    if (__builtin_cpu_supports("avx2")) return Level::kAvx2;
+#endif
+    return Level::kBaseline;
+}
+
+// The processor's level, or what the environment variable FUSION_SIMD caps it to.
+inline Level level() {
+    static const Level best = processor_level();
+    const char* cap = std::getenv("FUSION_SIMD");
+    if (cap == nullptr || *cap == '\0') return best;
+    for (int i = 0; i < 3; ++i) {
+        if (std::strcmp(cap, kLevelNames[i]) == 0) return std::min(best, static_cast<Level>(i));
+    }
+    throw std::invalid_argument(std::string("FUSION_SIMD must be baseline, avx2 or avx512; got '") + cap + "'");
+}
+
+}  // namespace fusion

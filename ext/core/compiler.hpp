@@ -1,0 +1,25 @@
+// What compilers call differently.
+#pragma once
+
+#if defined(__GNUC__)
+#define FUSION_INLINE inline __attribute__((always_inline))
+#else
+#define FUSION_INLINE inline
+#endif
+
+// Before a loop over rows that never overlap, which the compiler cannot see.
+#if defined(__clang__)
+#define FUSION_VECTORISE _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define FUSION_VECTORISE _Pragma("GCC ivdep")
+#else
+#define FUSION_VECTORISE
+#endif
+
+// Before a function that is compiled for AVX2 too; what it calls must be FUSION_INLINE. The choice is glibc's when the
+// library is loaded, which AddressSanitizer does not survive.
+#if defined(__x86_64__) && defined(__GNUC__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+#define FUSION_CLONES __attribute__((target_clones("avx2", "default"), unused))
+#else
+#define FUSION_CLONES [[maybe_unused]]
+#endif
