@@ -166,10 +166,11 @@ def scores(told: list[Tracks], crowd: crowds.Crowd, film: Film, every: int = 4) 
     numbers: dict[int, int] = {}
     for t, (_, _, seconds) in list(zip(told, film, strict=True))[::every]:
         people, joints = crowd.at(seconds)
-        places = np.nanmean(t.joints_m[:, :4], axis=1) if len(t.ids) else np.empty((0, 3))
+        known = ~np.isnan(t.joints_m[:, :4, 0]).all(1)
+        places = np.nanmean(t.joints_m[known, :4], axis=1)
         distance = np.linalg.norm(joints[:, :4].mean(1)[:, None] - places[None], axis=2)
         truth.append(people)
-        found.append(np.array([numbers.setdefault(int(i), len(numbers)) for i in t.ids], int))
+        found.append(np.array([numbers.setdefault(int(i), len(numbers)) for i in t.ids[known]], int))
         alike.append(np.clip(1 - distance, 0, 1))
         square += list(distance.min(1, initial=np.inf)[distance.min(1, initial=np.inf) < 0.5] ** 2)
     data = {
