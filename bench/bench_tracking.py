@@ -210,5 +210,6 @@ def test_crowd(benchmark: Any, people: int, sigma_px: float) -> None:
     assert {k: v for k, v in rows["native"].items() if k in ("HOTA", "IDF1")} == {
         k: v for k, v in rows["numba"].items() if k in ("HOTA", "IDF1")
     }
-    assert float(rows["native"]["IDF1"]) > 0.95
-    assert float(rows["native"]["HOTA"]) > 0.8
+    crowded = people > 20  # nearly a person a square metre: ids do get lost
+    assert float(rows["native"]["IDF1"]) > (0.85 if crowded else 0.95)
+    assert float(rows["native"]["HOTA"]) > (0.8 if crowded else 0.9)
