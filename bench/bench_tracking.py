@@ -5,6 +5,9 @@ Multiple Views"). Tracking: ours takes the detections of one camera against 3-D 
 less, filterpy with scipy a 3-D point a person that was matched for it, pyxtrackers' SORT boxes within one camera.
 HOTA (Luiten et al. 2021) and IDF1 (Ristani et al. 2016) are TrackEval's, on the middles of head, neck and shoulders;
 similarity is 1 less the distance in metres.
+
+Set OPENBLAS_NUM_THREADS=1: threads that Pose2Sim's decompositions leave spinning disturb whoever runs next, and one is
+faster for it too.
 """
 
 import importlib
