@@ -7,12 +7,14 @@ from fusion.camera import Camera
 from fusion.changepoints import Segmentation, segment
 from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
+from fusion.matching import Matches, PeopleSettings, match_persons
 from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
 from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine
 from fusion.rig import CameraRig
 from fusion.segmentation import Segmenter, WeightEvent
 from fusion.segmentation_settings import SegmentationSettings
 from fusion.store import Box, Facing, Fixture, Plate, Product, Shelf, Store
+from fusion.tracking import Tracker, TrackerHealth, TrackingSettings, Tracks
 from fusion.triangulation import Rays, Status, Triangulation, project, triangulate, undistort, unproject
 
 __version__ = "0.1.0"
@@ -33,7 +35,9 @@ __all__ = [
     "Interaction",
     "ItemScores",
     "Keypoints",
+    "Matches",
     "Outcome",
+    "PeopleSettings",
     "Plate",
     "Product",
     "Rays",
@@ -49,6 +53,10 @@ __all__ = [
     "Store",
     "TagReads",
     "Targets",
+    "Tracker",
+    "TrackerHealth",
+    "TrackingSettings",
+    "Tracks",
     "Triangulation",
     "WeightEvent",
     "assign",
@@ -56,6 +64,7 @@ __all__ = [
     "assignment_marginals",
     "backend",
     "k_best",
+    "match_persons",
     "project",
     "segment",
     "triangulate",
