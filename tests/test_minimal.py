@@ -84,6 +84,34 @@ def test_rig() -> None:
     assert told[0] == told[1]
 
 
+def test_matching_and_tracking() -> None:
+    """Two people before four cameras are two persons, and two tracks whose joints are where they stand."""
+    cameras = []
+    for x, y in ((4.0, 0.0), (-4.0, 0.0), (0.0, 4.0), (0.0, -4.0)):
+        centre = np.array([x, y, 3.0])
+        axis = -centre / np.linalg.norm(centre)
+        right = np.cross(axis, [0, 0, 1]) / np.linalg.norm(np.cross(axis, [0, 0, 1]))
+        rotation = np.array([right, np.cross(axis, right), axis])
+        matrix = np.array([[900.0, 0.0, 960.0], [0.0, 900.0, 540.0], [0.0, 0.0, 1.0]])
+        cameras.append(fusion.Camera(f"{x}/{y}", matrix, rotation, -rotation @ centre, size_px=(1920, 1080)))
+    heights = [1.68, 1.5, 1.42, 1.42, 1.13, 1.13, 0.9, 0.9]
+    left = np.array([0, 0, 0.19, -0.19, 0.24, -0.24, 0.24, -0.24])
+    joints = np.array([np.column_stack([np.full(8, x), left, heights]) for x in (-0.6, 0.7)])
+    px = fusion.project(cameras, joints.reshape(16, 3)).reshape(2, 8, 4, 2)
+    sigma_px, frames = np.full((2, 8), 3.0), range(10**18, 10**18 + 10**9, 10**8)
+    seen = [fusion.Keypoints(c.id, t, px[:, :, k], sigma_px) for t in frames for k, c in enumerate(cameras)]
+    told = []
+    for name in BACKENDS:
+        with fusion.use_backend(name):
+            matches, tracker = fusion.match_persons(cameras, seen[:4]), fusion.Tracker(cameras)
+        tracks = [*tracker.push(seen), *tracker.flush()][-1]
+        for found in (matches.joints_m, tracks.joints_m):
+            order = np.argsort(found[:, 0, 0])
+            np.testing.assert_allclose(found[order], joints, atol=0.01)
+        told.append(matches.joints_m.tobytes() + tracks.joints_m.tobytes())
+    assert told[0] == told[1]
+
+
 def test_association() -> None:
     """One of two shoppers has a hand in the shelf while 500 g leave it: he takes the product that weighs so."""
     boxes = [fusion.Box(np.array([x, 0.0, 1.0]), np.full(3, 0.2)) for x in (0.0, 0.2)]
