@@ -159,6 +159,8 @@ inline void settle(const State& s, const Config& c, Out& out, std::int64_t p, st
 
 /// Whether plate p shakes by itself: a hand trembles on it. Where the others of its shelf shake too, it is the shelf.
 inline bool loud_alone(const State& s, const Config& c, std::int64_t p, float spread) {
+    const float loud = LOUD * (s.f(TREMOR, p) + c.floor_g * c.floor_g);
+    if (spread <= loud) return false;
     float total = 0, count = 0;
     for (std::int64_t q = 0; q < s.plates; ++q) {
         if (q == p || s.i(GROUP, q) != s.i(GROUP, p) || s.i(STATE, q) != STABLE) continue;
@@ -166,7 +168,7 @@ inline bool loud_alone(const State& s, const Config& c, std::int64_t p, float sp
         count += 1.0f;
     }
     const float shelf = total > count ? total : count;
-    return count > 0 && spread * count > LOUD * (s.f(TREMOR, p) + c.floor_g * c.floor_g) * shelf;
+    return count > 0 && spread * count > loud * shelf;
 }
 
 /// End MOVING if the plate is quiet at a level that it reached at once, or quiet for long, or it has lasted too long.

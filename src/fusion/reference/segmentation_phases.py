@@ -179,13 +179,16 @@ def settle(s: State, c: Config, out: Out, p: Int, n: Int, w: Calm, steps: Steps,
 
 def loud_alone(s: State, c: Config, p: Int, spread: Float) -> Bool:
     """Whether plate p shakes by itself: a hand trembles on it. Where its shelf shakes too, it is the shelf."""
+    loud = LOUD * (s.floats[TREMOR, p] + c.floor_g * c.floor_g)
+    if spread <= loud:
+        return False
     total, count = ZERO, ZERO
     for q in range(s.plates):
         if q != p and s.ints[GROUP, q] == s.ints[GROUP, p] and s.ints[STATE, q] == STABLE:
             total += s.floats[SPREAD, q] / s.floats[TREMOR, q]
             count += ONE
     shelf = total if total > count else count
-    return count > ZERO and spread * count > LOUD * (s.floats[TREMOR, p] + c.floor_g * c.floor_g) * shelf
+    return count > ZERO and spread * count > loud * shelf
 
 
 def try_settle(s: State, c: Config, out: Out, p: Int) -> None:
