@@ -55,5 +55,9 @@ def _with_deltas(grams: Array, ticks: NDArray[np.int64], rate_hz: float) -> tupl
     return ticks.astype(np.float64), np.array(deltas)
 
 
-STRICTNESS = {fpop: (20.0, 200.0, 2000.0), page_hinkley: (30.0, 100.0, 300.0), rolling: (8.0, 15.0, 30.0)}
+STRICTNESS = {
+    fpop: (2e3, 1e5, 4e5, 2e6, 1e7),
+    page_hinkley: (300.0, 1e3, 3e3, 1e4),
+    rolling: (30.0, 60.0, 120.0, 240.0),
+}
 """For each detector the settings that are tried; the best by F1 on the very signals is told, in its favour."""
