@@ -1,32 +1,18 @@
 // fusion.native.triangulation: batches over the kernels of ext/core; the GIL is released while they run.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
-
 #include <algorithm>
 #include <cstring>
-#include <initializer_list>
 #include <stdexcept>
-#include <string>
 #include <vector>
 
+#include "arrays.hpp"
 #include "level.hpp"
 #include "points.hpp"
 
-namespace py = pybind11;
-using Doubles = py::array_t<double, py::array::c_style>;
-using Ints = py::array_t<std::int32_t, py::array::c_style>;
 using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
 using fusion::Level;
 using fusion::level;
 
 namespace {
-
-// The wrapper has validated what users give; this keeps a slip there from reaching memory that is not ours.
-void expect(const char* name, const py::array& a, std::initializer_list<py::ssize_t> shape) {
-    bool same = a.ndim() == static_cast<py::ssize_t>(shape.size());
-    for (py::ssize_t i = 0; same && i < a.ndim(); ++i) same = a.shape(i) == shape.begin()[i];
-    if (!same) throw std::invalid_argument(std::string(name) + " has the wrong shape");
-}
 
 std::vector<fusion::Camera> unpack(const Doubles& blocks) {
     if (blocks.ndim() != 2 || blocks.shape(1) != fusion::kCameraSize) {
@@ -35,11 +21,6 @@ std::vector<fusion::Camera> unpack(const Doubles& blocks) {
     std::vector<fusion::Camera> cameras(static_cast<std::size_t>(blocks.shape(0)));
     if (!cameras.empty()) std::memcpy(cameras.data(), blocks.data(), cameras.size() * sizeof(fusion::Camera));
     return cameras;
-}
-
-py::ssize_t length(const py::array& a) {
-    if (a.ndim() == 0) throw std::invalid_argument("points have the wrong shape");
-    return a.shape(0);
 }
 
 struct alignas(fusion::kAlignment) Line {
