@@ -64,16 +64,20 @@ inline bool moved(const State& s, const Config& c, std::int64_t p) {
     return s.f(PEAK, p) >= c.half_item_g && s.f(EXCESS, p) > EXCURSION;
 }
 
+/// Noise of a block's mean, no less than the converter's resolution allows, g^2.
+inline float floored_noise(const State& s, const Config& c, std::int64_t p) {
+    const float floor = c.floor_g * c.floor_g;
+    return s.f(NOISE, p) > floor ? s.f(NOISE, p) : floor;
+}
+
 /// Variance of plate p's level as it is known, g^2.
 inline float level_variance(const State& s, const Config& c, std::int64_t p) {
-    const float floor = c.floor_g * c.floor_g, noise = s.f(NOISE, p) > floor ? s.f(NOISE, p) : floor;
-    return s.f(INFLATION, p) * noise * s.f(DOUBT, p);
+    return s.f(INFLATION, p) * floored_noise(s, c, p) * s.f(DOUBT, p);
 }
 
 /// Noise of a block's mean when the fixture is as it is now, g^2.
 inline float noise_now(const State& s, const Config& c, std::int64_t p) {
-    const float floor = c.floor_g * c.floor_g, noise = s.f(NOISE, p) > floor ? s.f(NOISE, p) : floor;
-    return noise * (s.activity[0] * s.activity[0]);
+    return floored_noise(s, c, p) * (s.activity[0] * s.activity[0]);
 }
 
 struct Calm {
