@@ -120,6 +120,13 @@ inline void explain_parts(const Item* items, std::size_t n, const Setting& with,
     }
 }
 
+/// Log-likelihood ratio of anybody's hand at place 0: what is foreign came by a hand, too, or nobody was near.
+inline double log_touch(const Shoppers& who) {
+    double total = 0.0;
+    for (std::size_t k = 0; k < who.n; ++k) total += std::exp(who.hand(k, 0));
+    return who.n > 0 ? std::log(std::fmax(total / static_cast<double>(who.n), 1.0)) : 0.0;
+}
+
 /// All explanations of the event; the first is the null, of that probability. Those that score less than negligible of
 /// the best by one item are left out.
 inline void explain(const Event& e, const Shoppers& who, const Goods& goods, double null, const AssociationSettings& s,
@@ -129,13 +136,14 @@ inline void explain(const Event& e, const Shoppers& who, const Goods& goods, dou
         if (e.inside[k]) moved += std::fabs(e.delta_g[k]);
     }
     const double anything = log_any_mass(moved, s) + log_split(e, 0, 0, moved, s);
-    out.put({kAbsent, kAbsent, kAbsent}, anything, 0.0, std::log(null), 0.0);
+    const double touch = log_touch(who);
+    out.put({kAbsent, kAbsent, kAbsent}, anything, touch, std::log(null), 0.0);
     if (who.n == 0) return;
     const std::size_t n = list_items(e, goods, s, room.items), places = e.places();
     bool restocks = false;
     for (std::size_t k = 0; k < who.n; ++k) restocks |= who.staff[k] != 0;
     const int32_t most = restocks ? std::max(s.max_units, s.max_restocked) : s.max_units;
-    double best = anything + std::log(null);
+    double best = anything + touch + std::log(null);
     for (std::size_t i = 0; i < n; ++i) {
         double* weight = room.weights + i * static_cast<std::size_t>(most);
         weigh_one(e, room.items[i], goods.mass_g, s, most, weight);

@@ -36,7 +36,7 @@ class AssociationSettings(NamedTuple):
     """An item overlaps a plate beside its facing."""
     null: float = 0.01
     """A lasting change has nothing to do with the store's products (a bag put down, a foreign item)."""
-    doubted: float = 0.5
+    doubted: float = 0.9
     """What the segmentation took for a hand has nothing to do with the store's products."""
     echo: float = 0.5
     """The next change of plates on which something foreign rests is that it goes away."""

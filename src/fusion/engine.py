@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusion import validation
-from fusion.association import AssociationSettings, Associator, Candidate
+from fusion.association import AssociationSettings, Associator, Candidate, Joint
 from fusion.observations import GateEvent, ItemScores, Keypoints, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt, cart
+from fusion.second_thoughts import SecondThoughts, Told
 from fusion.segmentation import (
     DRIFTING,
     DROPOUT,
@@ -44,6 +46,10 @@ DETECTION_NS = NS
 """By then the segmentation has noticed a change that began."""
 SILENCE_NS = 2 * NS
 """A fixture that sent nothing for so long has dropped out."""
+GRASP_S = 0.2
+"""How far an item's step and the hand that made it may be apart in time: half a reach, and clocks that disagree."""
+ANY_TIME = 0.05
+"""How probable any instant of an event is, against its step: a hand may have come long before, or the step be another's."""
 MEMORY_NS = 60 * NS
 """Hands are remembered for as long as an event is open, but no longer than this."""
 
@@ -205,43 +211,66 @@ class Engine:
 
     def _enqueue(self, scale: "_Scale", events: list[WeightEvent]) -> None:
         for event in events:
-            if event.final:
-                heapq.heappush(self._waiting, (event.end_ns, scale.fixture, event.id, event))
+            for ready in scale.second_thoughts.hear(event, scale.last_ns):
+                heapq.heappush(self._waiting, (ready.end_ns, scale.fixture, ready.id, ready))
 
     def _associate(self, up_to_ns: int | None) -> None:
         """Explain the waiting events that ended long enough before a time, in order of their ends."""
         while self._waiting and (up_to_ns is None or self._waiting[0][0] + self._wait_ns < up_to_ns):
             _, fixture, number, event = heapq.heappop(self._waiting)
-            plates = tuple(self._scales[fixture].plates[i] for i in event.plates)
-            interaction = Interaction(
-                f"{fixture}:{number}",
-                "touch",
-                event.start_ns,
-                event.end_ns,
-                plates,
-                float(event.delta_g.sum(dtype=np.float64)),
-                float(np.sqrt((event.sigma_g.astype(np.float64) ** 2).sum())),
-                (),
-            )
-            if event.kind == "change":
-                paths = self._sight.between(event.start_ns - self._grasp_ns, event.end_ns + self._grasp_ns)
-                causes = self._associator.associate(
-                    interaction.id, plates, event.delta_g, event.sigma_g, paths.shoppers, paths.hands_m
-                )
-                self._present.update(dict.fromkeys(s for s in paths.shoppers if self._sight.is_stranger(s)))
-                interaction = _caused(interaction, causes)
+            scale = self._scales[fixture]
+            told = scale.second_thoughts.tell(event, scale.noise_g)
+            interaction = _begun(scale, event, told)
+            if told is not None:
+                interaction = self._explained(scale, told, interaction)
             self._interactions[interaction.id] = interaction
+
+    def _explained(self, scale: "_Scale", told: Told, interaction: Interaction) -> Interaction:
+        event, joint, start_ns = told.event, None, told.event.start_ns
+        if told.earlier is not None and told.both is not None:
+            start_ns = min(start_ns, told.earlier.event.start_ns)
+        paths = self._sight.between(start_ns - self._grasp_ns, event.end_ns + self._grasp_ns)
+        when = self._when(event, paths.time_ns)
+        if told.earlier is not None and told.both is not None:
+            joint = Joint(
+                f"{scale.fixture}:{told.earlier.event.id}",
+                [scale.plates[i] for i in told.both.plates],
+                told.both.delta_g,
+                told.both.sigma_g,
+                when + self._when(told.earlier.event, paths.time_ns),
+            )
+        causes = self._associator.associate(
+            interaction.id,
+            [scale.plates[i] for i in told.change.plates],
+            told.change.delta_g,
+            told.change.sigma_g,
+            paths.shoppers,
+            paths.hands_m,
+            hands_var_m2=paths.var_m2,
+            when=when,
+            doubted=told.doubted,
+            joint=joint,
+        )
+        self._present.update(dict.fromkeys(s for s in paths.shoppers if self._sight.is_stranger(s)))
+        return _caused(interaction, causes)
+
+    def _when(self, event: WeightEvent, time_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """How probable each instant is that of the grasp: about the step, or any time of the event."""
+        near = np.exp(-0.5 * ((time_ns - event.step_ns) / (GRASP_S * NS)) ** 2)
+        within = (time_ns >= event.start_ns - self._grasp_ns) & (time_ns <= event.end_ns + self._grasp_ns)
+        return np.asarray(near + ANY_TIME * within)
 
     def _revised(self) -> tuple[Interaction, ...]:
         """Give all interactions the causes that hold now."""
         return tuple(
-            i if i.kind == "touch" else _caused(i, self._associator.candidates(i.id))
+            _caused(i, self._associator.candidates(i.id)) if self._associator.knows(i.id) else i
             for i in self._interactions.values()
         )
 
     def _settle(self) -> None:
         """Close the receipts of shoppers who left before anything that is still open; forget old hands."""
         starts = [event.start_ns for *_, event in self._waiting]
+        starts += [event.start_ns for scale in self._scales.values() for event in scale.second_thoughts.waiting]
         starts += [t for scale in self._scales.values() if (t := scale.open_since_ns(self._now_ns)) is not None]
         safe_ns = min([self._now_ns - DETECTION_NS, *starts])
         gone = [s for s in self._present if self._sight.is_stranger(s) and self._sight.is_gone(s, safe_ns)]
@@ -269,6 +298,21 @@ class Engine:
         return carts
 
 
+def _begun(scale: "_Scale", event: WeightEvent, told: Told | None) -> Interaction:
+    """Tell of an event before anything is known of its causes."""
+    change = event if told is None else told.change
+    return Interaction(
+        f"{scale.fixture}:{event.id}",
+        "touch",
+        event.start_ns,
+        event.end_ns,
+        tuple(scale.plates[i] for i in change.plates),
+        float(change.delta_g.sum(dtype=np.float64)),
+        float(np.sqrt((change.sigma_g.astype(np.float64) ** 2).sum())),
+        (),
+    )
+
+
 def _caused(interaction: Interaction, causes: Sequence[Candidate]) -> Interaction:
     """Give an interaction its causes, and the kind that the most probable one makes it."""
     kind: Kind = "unknown"
@@ -292,17 +336,25 @@ class _Scale:
             capacity_g=[min(p.capacity_g, MOST_G) for p in fixture.plates],
             settings=settings.segmentation,
         )
-        self._last_ns = 0
+        groups = [i for i, shelf in enumerate(fixture.shelves) for _ in shelf.plates]
+        self.second_thoughts = SecondThoughts(groups, settings.segmentation.smallest_item_g / 2)
+        self.last_ns = 0
 
     def push(self, packet: ScalePacket) -> list[WeightEvent]:
         # Packets overlap by the jitter of their stamps; the samples are in order all the same.
-        sample_ns = np.maximum(np.maximum.accumulate(packet.sample_ns), self._last_ns)
-        self._last_ns = int(sample_ns[-1])
+        sample_ns = np.maximum(np.maximum.accumulate(packet.sample_ns), self.last_ns)
+        self.last_ns = int(sample_ns[-1])
         return self.segmenter.push(sample_ns, packet.grams)
+
+    @property
+    def noise_g(self) -> NDArray[np.float64]:
+        """Noise of a sample of each plate, grams."""
+        noise = self.segmenter.health()["noise_g"].astype(np.float64)
+        return np.where(np.isfinite(noise), noise, 1.0)
 
     def silent(self, now_ns: int) -> bool:
         """Tell whether nothing has come for so long that the fixture has dropped out."""
-        return now_ns - self._last_ns > SILENCE_NS
+        return now_ns - self.last_ns > SILENCE_NS
 
     def open_since_ns(self, now_ns: int) -> int | None:
         """Onset of the earliest event that may still come; a silent fixture holds nobody's receipt back."""

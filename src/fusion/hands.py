@@ -28,11 +28,19 @@ class HandPaths(NamedTuple):
     """(T, S, 2, 3), left and right, metres; NaN where not seen."""
     covariance_m2: Array
     """(T, S, 2, 3, 3), square metres; NaN where not known, as of targets."""
+    time_ns: NDArray[np.int64]
+    """(T,)."""
+
+    @property
+    def var_m2(self) -> Array:
+        """Variance along an axis, (T, S, 2), the mean of the three; 0 where not known."""
+        var = np.trace(self.covariance_m2, axis1=-2, axis2=-1) / 3
+        return np.where(np.isfinite(var), var, 0.0)
 
     def of(self, shoppers: list[str]) -> "HandPaths":
         """Return those of some of the shoppers."""
         columns = [self.shoppers.index(s) for s in shoppers]
-        return HandPaths(shoppers, self.hands_m[:, columns], self.covariance_m2[:, columns])
+        return HandPaths(shoppers, self.hands_m[:, columns], self.covariance_m2[:, columns], self.time_ns)
 
 
 def joined(one: HandPaths, other: HandPaths) -> HandPaths:
@@ -42,7 +50,7 @@ def joined(one: HandPaths, other: HandPaths) -> HandPaths:
     covariance = np.full((*hands.shape, 3), np.nan)
     hands[:t, :s], covariance[:t, :s] = one.hands_m, one.covariance_m2
     hands[t:, s:], covariance[t:, s:] = other.hands_m, other.covariance_m2
-    return HandPaths([*one.shoppers, *other.shoppers], hands, covariance)
+    return HandPaths([*one.shoppers, *other.shoppers], hands, covariance, np.concatenate([one.time_ns, other.time_ns]))
 
 
 class Hands:
@@ -73,9 +81,7 @@ class Hands:
                 spread = np.where(known[..., None], beyond, spread)
         seen = np.isfinite(grip).all(axis=-1, keepdims=True)
         self._time_ns.append(targets.time_ns)
-        self._frames.append(
-            (targets.shoppers, np.where(seen, grip, np.nan), np.where(seen[..., None], spread, np.nan))
-        )
+        self._frames.append((targets.shoppers, np.where(seen, grip, np.nan), np.where(seen[..., None], spread, np.nan)))
 
     def between(self, start_ns: int, end_ns: int, whose: Callable[[str], str] = str) -> HandPaths:
         """Return the shoppers seen in a span of time and their hands.
@@ -83,7 +89,8 @@ class Hands:
         `whose` says who the shopper of a frame is, if his name there was given before that was known. Of two that are
         the same one in the same frame, each hand is that of the last who has it.
         """
-        frames = self._frames[bisect_left(self._time_ns, start_ns) : bisect_right(self._time_ns, end_ns)]
+        span = slice(bisect_left(self._time_ns, start_ns), bisect_right(self._time_ns, end_ns))
+        frames = self._frames[span]
         shoppers = sorted({whose(s) for names, _, _ in frames for s in names})
         column = {shopper: i for i, shopper in enumerate(shoppers)}
         hands = np.full((len(frames), len(shoppers), 2, 3), np.nan)
@@ -92,7 +99,7 @@ class Hands:
             for name, grips, spreads in zip(names, xyz, spread, strict=True):
                 i, seen = column[whose(name)], ~np.isnan(grips[:, 0])
                 hands[t, i, seen], covariance[t, i, seen] = grips[seen], spreads[seen]
-        return HandPaths(shoppers, hands, covariance)
+        return HandPaths(shoppers, hands, covariance, np.array(self._time_ns[span], np.int64))
 
     def forget(self, before_ns: int) -> None:
         """Drop the frames before a time."""

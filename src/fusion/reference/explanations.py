@@ -4,7 +4,7 @@ An explanation is a multiset of up to three parts (shopper, product, quantity, p
 null: nothing of the store was taken or returned. The places are those of ``fusion.reference.association``.
 """
 
-from math import isnan, log
+from math import exp, isnan, log
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from fusion.reference.association import (
 )
 
 COMPILED = (
+    "log_touch",
     "list_items",
     "join_places",
     "put",
@@ -39,6 +40,14 @@ PARTS = 3
 """Most parts of an explanation."""
 TERMS = 4
 """Terms of a score: weight, hands, prior, vision."""
+
+
+def log_touch(hands: Any) -> float:
+    """Log-likelihood ratio of anybody's hand at place 0: what is foreign came by a hand, too, or nobody was near."""
+    total = 0.0
+    for k in range(len(hands)):
+        total += exp(hands[k, 0])
+    return log(max(total / len(hands), 1.0)) if len(hands) > 0 else 0.0
 
 
 def list_items(delta_g: Any, sigma_g: Any, inside: Any, facing_product: Any, mass_g: Any, by_mass: Any, present: Any, s: Any) -> Any:  # fmt: skip
@@ -343,12 +352,13 @@ def explain(
         if inside[0, k]:
             moved += abs(delta_g[k])
     weight = log_any_mass(moved, s) + log_split(0, 0, moved, delta_g, sigma_g, inside, s)
-    n = put(parts, terms, log_score, 0, weight, 0.0, log(null), 0.0)
+    touch = log_touch(hands)
+    n = put(parts, terms, log_score, 0, weight, touch, log(null), 0.0)
     if len(hands) == 0:
         return n
     items = list_items(delta_g, sigma_g, inside, facing_product, mass_g, by_mass, present, s)
     weights = np.empty((len(items), max(s.max_units, s.max_restocked) if staff.any() else s.max_units))
-    best = weight + log(null)
+    best = weight + touch + log(null)
     for i in range(len(items)):
         weigh_one(items[i], delta_g, sigma_g, inside, mass_g, weights[i], s)
         best = max(best, best_one(items[i], weights[i], hands, vision, staff, s))
