@@ -23,8 +23,10 @@ cdef extern from "association.hpp" namespace "fusion" nogil:
         size_t frames, shoppers, sides
 
     void c_hand "fusion::hand_log_likelihood"(const HandPaths &, const Boxes &, const AssociationSettings &, double *)
-    double c_echo "fusion::log_echo"(const double *, const double *, const double *, const double *, size_t, double,
-                                     const AssociationSettings &)
+    cdef struct Sum:
+        double total, var
+
+    double c_echo "fusion::log_echo"(Sum, Sum, double, const AssociationSettings &)
 
 
 def hand_log_likelihood(const double[:, :, :, ::1] hands, const double[:, :, ::1] var, const double[::1] when,
@@ -49,7 +51,6 @@ def hand_log_likelihood(const double[:, :, :, ::1] hands, const double[:, :, ::1
     return np.asarray(result)
 
 
-def log_echo(const double[::1] delta_g, const double[::1] sigma_g, const double[::1] earlier_g,
-             const double[::1] earlier_sigma_g, double null, s):
+def log_echo(double total, double var, double earlier, double earlier_var, double null, s):
     cdef AssociationSettings settings = unpack(s)
-    return c_echo(&delta_g[0], &sigma_g[0], &earlier_g[0], &earlier_sigma_g[0], delta_g.shape[0], null, settings)
+    return c_echo(Sum(total=total, var=var), Sum(total=earlier, var=earlier_var), null, settings)

@@ -172,17 +172,14 @@ inline double log_split(const Event& e, int32_t a, int32_t b, double moved_g, co
     return result;
 }
 
-/// Log-likelihood ratio of the null, given that an earlier event on these plates was one, against score `null`: what
-/// rested on the shelf and was not the store's (a hand, a bag) goes away again by the weight with which it came.
-inline double log_echo(const double* delta_g, const double* sigma_g, const double* earlier_g,
-                       const double* earlier_sigma_g, std::size_t n, double null, const AssociationSettings& s) {
-    double result = std::log(s.echo);
-    for (std::size_t k = 0; k < n; ++k) {
-        const double cross = s.cross_talk * earlier_g[k];
-        const double v = sigma_g[k] * sigma_g[k] + earlier_sigma_g[k] * earlier_sigma_g[k] + cross * cross;
-        result += log_normal(delta_g[k] + earlier_g[k], v);
-    }
-    return log_sum(result, null) - null;
+/// Log-likelihood ratio of the null, of that probability, given that an earlier event on these plates was one: what
+/// rested on the shelf and was not the store's (a hand, a bag) goes away again by the weight with which it came. How it
+/// lay on the plates is no evidence: an item that goes the way it came does so, too.
+inline double log_echo(Sum now, Sum earlier, double null, const AssociationSettings& s) {
+    const double cross = s.cross_talk * earlier.total;
+    const double back = std::log(s.echo) + log_normal(now.total + earlier.total, now.var + earlier.var + cross * cross);
+    const double anything = std::log(null) + log_any_mass(now.total, s);
+    return log_sum(back, anything) - anything;
 }
 
 }  // namespace fusion

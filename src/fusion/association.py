@@ -286,6 +286,7 @@ class Associator:
         doubtful = {o for o in thought_of if o < STAFF}
         cluster = self._beliefs.gather(doubtful, [before] if before is not None else [])
         present = self._beliefs.present(cluster, thought_of, len(self._products))
+        nulls = (self._settings.doubted if doubted else self._settings.null, self._settings.null)
         staff = (owners >= STAFF).astype(np.uint8)
         found = [
             self._explain(r, np.ascontiguousarray(r.hands[nearby]), looks, staff, present, null)
@@ -298,7 +299,7 @@ class Associator:
         known = parts[:, :, 0] >= 0
         parts[:, :, 0][known] = owners[parts[:, :, 0][known]]
         first_joint = len(found[0][2])
-        return self._update(cluster, readings, plates, parts, terms, score, first_joint, earlier)
+        return self._update(cluster, readings, plates, parts, terms, score, first_joint, nulls[0], earlier)
 
     def _lenders(self, reading: "_Reading", known: set[int]) -> set[int]:
         """Find who else may carry what comes back here: things are handed over."""
@@ -327,12 +328,12 @@ class Associator:
 
     def _update(
         self, cluster: Cluster, readings: "list[_Reading]", plates: Array, parts: Array, terms: Array, score: Array,
-        first_joint: int, earlier: Cause | None,
+        first_joint: int, null: float, earlier: Cause | None,
     ) -> Cause:  # fmt: skip
         reading = readings[0]
         cluster.make_room(MARGIN)
         h, k = len(cluster.weight), self._capacity
-        echo, together = self._of_before(cluster, reading, float(score[0]), earlier)
+        echo, together = self._of_before(cluster, reading, null, earlier)
         weight, count = np.empty(k), np.zeros(k, np.int32)
         records = np.zeros((k, *cluster.records.shape[1:]), np.int32)
         share, joint_share = np.empty((k, h)), np.empty((k, h))
@@ -346,7 +347,7 @@ class Associator:
         )  # fmt: skip
         columns = columns[:used]
         cause = Cause(
-            reading.plates, reading.delta_g, reading.sigma_g, parts[columns], terms[columns], float(score[0]),
+            reading.plates, reading.delta_g, reading.sigma_g, parts[columns], terms[columns],
             chosen[:kept, :used].copy(),
         )  # fmt: skip
         node = self._beliefs.node([(cluster.node, share[:kept] + joint_share[:kept])], cause=cause)
@@ -366,11 +367,12 @@ class Associator:
         if earlier is None:
             nothing = np.zeros(len(cluster.weight))
             return nothing, nothing
-        there = {plate: k for k, plate in enumerate(earlier.plates.tolist())}
-        at = np.array([there.get(plate, -1) for plate in reading.plates.tolist()])
-        before = np.where(at >= 0, earlier.delta_g[at], 0.0)
-        sigma = np.where(at >= 0, earlier.sigma_g[at], 0.0)
-        ratio = self._likelihood.log_echo(reading.delta_g, reading.sigma_g, before, sigma, null, self._settings)
+        own = reading.inside[0] != 0
+        then = np.isin(earlier.plates, reading.plates[own])
+        ratio = self._likelihood.log_echo(
+            reading.delta_g[own].sum(), (reading.sigma_g[own] ** 2).sum(),
+            earlier.delta_g[then].sum(), (earlier.sigma_g[then] ** 2).sum(), null, self._settings,
+        )  # fmt: skip
         share = null_share(earlier, cluster)
         with np.errstate(divide="ignore"):
             log_share = np.log(share)

@@ -22,8 +22,6 @@ class Cause:
         The event.
     parts : (C, 3, 4) int32, terms : (C, 4) float64
         The explanations that some hypothesis holds, the null first; see ``fusion.reference.explanations.explain``.
-    null_score : float
-        Log-score of the null.
     chosen : (H, C) float64
         Rows sum to 1.
     probability : (C,) float64, optional
@@ -35,7 +33,6 @@ class Cause:
     sigma_g: Array
     parts: Array
     terms: Array
-    null_score: float
     chosen: Array
     node: "Node | None" = None
     probability: Array | None = None

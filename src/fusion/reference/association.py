@@ -149,14 +149,13 @@ def log_split(a: int, b: int, moved_g: float, delta_g: Any, sigma_g: Any, inside
     return result
 
 
-def log_echo(delta_g: Any, sigma_g: Any, earlier_g: Any, earlier_sigma_g: Any, null: float, s: Any) -> float:
-    """Log-likelihood ratio of the null, given that an earlier event on these plates was one, against score `null`.
+def log_echo(total: float, var: float, earlier: float, earlier_var: float, null: float, s: Any) -> float:
+    """Log-likelihood ratio of the null, of that probability, given that an earlier event on these plates was one.
 
     What rested on the shelf and was not the store's (a hand, a bag) goes away again by the weight with which it came.
+    How it lay on the plates is no evidence: an item that goes the way it came does so, too.
     """
-    result = log(s.echo)
-    for k in range(len(delta_g)):
-        cross = s.cross_talk * earlier_g[k]
-        v = sigma_g[k] * sigma_g[k] + earlier_sigma_g[k] * earlier_sigma_g[k] + cross * cross
-        result += log_normal(delta_g[k] + earlier_g[k], v)
-    return log_sum(result, null) - null
+    cross = s.cross_talk * earlier
+    back = log(s.echo) + log_normal(total + earlier, var + earlier_var + cross * cross)
+    anything = log(null) + log_any_mass(total, s)
+    return log_sum(back, anything) - anything
