@@ -22,7 +22,7 @@ constexpr double kNever = -std::numeric_limits<double>::infinity();
 struct AssociationSettings {
     double reach_sigma_m, bystander_m, miss_sigma_m, track_miss, track_swap;
     double mass_spread, wrong_mass, wrong_factor, lightest_g, heaviest_g;
-    double cross_talk, overhang, null, doubted, echo, more_units, more_restocked;
+    double cross_talk, overhang, null, doubted, echo, echo_sigma_g, more_units, more_restocked;
     double coincidence, returning, misplacing, stray, foreign, handing_over, negligible;
     int32_t max_units, max_restocked;
 };
@@ -177,7 +177,8 @@ inline double log_split(const Event& e, int32_t a, int32_t b, double moved_g, co
 /// lay on the plates is no evidence: an item that goes the way it came does so, too.
 inline double log_echo(Sum now, Sum earlier, double null, const AssociationSettings& s) {
     const double cross = s.cross_talk * earlier.total;
-    const double back = std::log(s.echo) + log_normal(now.total + earlier.total, now.var + earlier.var + cross * cross);
+    const double v = now.var + earlier.var + cross * cross + s.echo_sigma_g * s.echo_sigma_g;
+    const double back = std::log(s.echo) + log_normal(now.total + earlier.total, v);
     const double anything = std::log(null) + log_any_mass(now.total, s);
     return log_sum(back, anything) - anything;
 }

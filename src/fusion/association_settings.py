@@ -40,6 +40,8 @@ class AssociationSettings(NamedTuple):
     """What the segmentation took for a hand has nothing to do with the store's products."""
     echo: float = 0.5
     """The next change of plates on which something foreign rests is that it goes away."""
+    echo_sigma_g: float = 3.0
+    """What goes away differs from what came by this: hands move while their weight is taken."""
     more_units: float = 0.1
     """One more unit of the same product moves along."""
     more_restocked: float = 0.8
@@ -64,7 +66,7 @@ class AssociationSettings(NamedTuple):
     """The same for staff: a case."""
 
 
-LENGTHS = ("reach_sigma_m", "bystander_m", "miss_sigma_m", "lightest_g", "heaviest_g")
+LENGTHS = ("reach_sigma_m", "bystander_m", "miss_sigma_m", "lightest_g", "heaviest_g", "echo_sigma_g")
 COUNTS = ("max_units", "max_restocked")
 
 

@@ -20,6 +20,8 @@ SURE = 2.0
 """Standard deviations beyond which a change is one."""
 SPAN_ERROR = 0.003
 """Of a load cell, of the load."""
+LEVEL_G = 0.5
+"""How much worse a level may be known after another look (grams)."""
 HALF = 0.5
 """Standard deviation of a level that was quiet for half a second, over that of a sample: 30 samples, correlated."""
 
@@ -113,7 +115,7 @@ class SecondThoughts:
             before = self._said.get(event.id)
             self._said[event.id] = _kept(before[0], _change(event)) if before else _change(event), self._order
             self._taken_back.pop(event.id, None)
-        elif event.id in self._said:
+        elif event.id in self._said and _taken_back(self._said[event.id][0], _change(event)):
             self._taken_back.setdefault(event.id, (self._order, time_ns))
         if not event.final:
             self._open[event.id] = event
@@ -161,7 +163,7 @@ class SecondThoughts:
         nothing = not told.change.sure or np.abs(told.change.delta_g).max() < self._smallest_g
         lender = told.earlier if nothing else told
         if back is not None and lender is not None:
-            level = told.change if told.both is None else told.both
+            level = told.both if owed and told.both is not None else told.change
             for p, grams, sigma in zip(level.plates.tolist(), level.delta_g, level.sigma_g, strict=True):
                 self._debts[p] = _Debt(float(grams), float(sigma), lender, *back)
         if nothing:
@@ -192,6 +194,14 @@ class SecondThoughts:
 
 def _overlap(one: WeightEvent, other: WeightEvent) -> bool:
     return bool(np.intersect1d(one.plates, other.plates).size)
+
+
+def _taken_back(said: Change, now: Change) -> bool:
+    """Tell whether a change was taken back, and not found to be cross-talk: that makes it less sure."""
+    was = {p: k for k, p in enumerate(said.plates.tolist())}
+    main = int(said.plates[np.abs(said.delta_g).argmax()])
+    at = np.flatnonzero(now.plates == main)
+    return len(at) == 0 or bool(now.sigma_g[at[0]] <= 3 * said.sigma_g[was[main]] + LEVEL_G)
 
 
 def _kept(before: Change, now: Change) -> Change:
@@ -242,6 +252,6 @@ def _sum(one: Change, other: Change, noise_g: NDArray[np.float64]) -> Change:
         grams[i] = (one.delta_g[first[p]] if p in first else 0.0) + (other.delta_g[second[p]] if p in second else 0.0)
         sigma[i] = a + b
         if p in first and p in second:
-            quiet = 2 * (HALF * noise_g[p]) ** 2 + (SPAN_ERROR * grams[i]) ** 2
-            sigma[i] = np.sqrt(abs(a * a - b * b) + quiet)
+            quiet = 2 * min((HALF * noise_g[p]) ** 2, min(a, b) ** 2)
+            sigma[i] = np.sqrt(abs(a * a - b * b) + quiet + (SPAN_ERROR * grams[i]) ** 2)
     return Change(plates, grams, sigma)

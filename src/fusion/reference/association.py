@@ -156,6 +156,7 @@ def log_echo(total: float, var: float, earlier: float, earlier_var: float, null:
     How it lay on the plates is no evidence: an item that goes the way it came does so, too.
     """
     cross = s.cross_talk * earlier
-    back = log(s.echo) + log_normal(total + earlier, var + earlier_var + cross * cross)
+    v = var + earlier_var + cross * cross + s.echo_sigma_g * s.echo_sigma_g
+    back = log(s.echo) + log_normal(total + earlier, v)
     anything = log(null) + log_any_mass(total, s)
     return log_sum(back, anything) - anything
