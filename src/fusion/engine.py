@@ -48,7 +48,7 @@ SILENCE_NS = 2 * NS
 """A fixture that sent nothing for so long has dropped out."""
 GRASP_S = 0.2
 """How far an item's step and the hand that made it may be apart in time: half a reach, and clocks that disagree."""
-ANY_TIME = 0.05
+ANY_TIME = 0.3
 """How probable any instant of an event is, against its step: a hand may have come long before, or the step be another's."""
 MEMORY_NS = 60 * NS
 """Hands are remembered for as long as an event is open, but no longer than this."""
