@@ -12,11 +12,16 @@ UNIT_SPREAD = (
 )  # deviation of a unit's mass from its product's, by product: filling tolerance of packed food
 UNITS = (4, 9)  # of a product at opening, fewest and most
 UNIT_WIDTH = (0.5, 0.9)  # of its facing's width
+PORTION_SPREAD = 0.4  # standard deviation of the logarithm of a portion's mass over the typical: a wide guess
 
 
 @dataclass(slots=True, eq=False)
 class Unit:
-    """One item: its facing is an index into the planogram; nobody can take it before `available_s`."""
+    """One item, or a portion of goods sold by weight.
+
+    Its facing is an index into the planogram; nobody can take it before `available_s`. `taker` took it off a shelf
+    last.
+    """
 
     product: str
     mass_g: float
@@ -24,6 +29,8 @@ class Unit:
     facing: int
     center_m: float
     available_s: float = 0.0
+    tag: str = ""
+    taker: str = ""
 
 
 class Stock:
@@ -31,7 +38,7 @@ class Stock:
 
     def __init__(self, store: Store, rng: np.random.Generator) -> None:
         self.facings = store.planogram
-        self._mass_g = {p.id: p.mass_g for p in store.products}
+        self._products = store.product_by_id
         self._home = {facing.product: i for i, facing in enumerate(self.facings)}
         self._edges_m = [
             np.cumsum([0.0, *(store.plate_by_id[plate].box.size_m[0] for plate in facing.plates)])
@@ -42,10 +49,12 @@ class Stock:
     def _fill(self, index: int, facing: Facing, rng: np.random.Generator) -> list[Unit]:
         width = self.width_m(index) * rng.uniform(*UNIT_WIDTH)
         spread = rng.uniform(*UNIT_SPREAD)
+        product = self._products[facing.product]
         return [
             Unit(
                 facing.product,
-                self._mass_g[facing.product] * (1.0 + spread * rng.normal()),
+                product.mass_g
+                * (np.exp(PORTION_SPREAD * rng.normal()) if product.by_weight else 1.0 + spread * rng.normal()),
                 width,
                 index,
                 self.place_m(index, width, rng),
@@ -60,6 +69,10 @@ class Stock:
     def place_m(self, facing: int, width_m: float, rng: np.random.Generator) -> float:
         """Choose a centre, from the facing's left edge, at which something of that width stands wholly within."""
         return float(rng.uniform(width_m / 2, self.width_m(facing) - width_m / 2))
+
+    def by_weight(self, product: str) -> bool:
+        """Tell whether a product is sold by weight."""
+        return self._products[product].by_weight
 
     def home(self, unit: Unit) -> int:
         """Tell where a unit belongs."""
