@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.simulation.paths import Path
-from fusion.simulation.shelf import Unit
+from fusion.simulation.shelf import Move, Unit
 from fusion.store import Box
 
 STAND_M = 0.5  # from the shelf's front to the neck of who reaches into it (0.50-0.52 m in the public recording)
@@ -22,15 +22,6 @@ TOUCH_S, TOUCH_G = (0.3, 1.5), (30.0, 200.0)
 
 Kind = Literal["take", "return", "touch", "pass"]
 Role = Literal["shopper", "staff"]
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Units of one product that one reach moves; without a product, things from outside the store."""
-
-    product: str | None
-    quantity: int
-    misplaced: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +46,7 @@ class Action:
     receiver: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Visit:
     """One person's stay in the store; the gate may miss that somebody leaves."""
 

@@ -1,9 +1,8 @@
 """The standard crowd: four shoppers who stand close to each other and each handle fifteen things.
 
 It is what the association is judged by. Behaviour and sensors are the simulator's usual ones, those of the public
-NanoStore recording where it shows them; three gondolas of its width stand side by side. People in a crowd stand with 0.6
-to 1.5 m between neighbours: closer than 0.6 m shoulders touch (Hall 1966, the close phase of personal distance begins
-at 0.45 m), and beyond 1.5 m no hand reaches what a neighbour's hand could.
+NanoStore recording where it shows them; three gondolas of its width stand side by side. Neighbours stand 0.6 to 1.5 m
+apart: any closer, shoulders touch; any farther, no hand reaches what a neighbour's hand could.
 """
 
 import numpy as np

@@ -17,7 +17,6 @@ from fusion.simulation.actions import (
     TOUCH_S,
     Action,
     Kind,
-    Move,
     Visit,
     grip_m,
     stand_m,
@@ -153,7 +152,7 @@ class Planner:
             wrist_m=wrist_m,
             right_hand=bool(aside_m < 0),
             loads_g=self._loads_g(intention),
-            moves=self._moves(intention),
+            moves=self.stock.moves(intention.units, intention.facing),
             held_g=held_g,
         )
 
@@ -167,13 +166,6 @@ class Planner:
         apart = np.sqrt(((places[:, None] - places) ** 2).sum(axis=-1))
         np.fill_diagonal(apart, np.inf)
         return bool((apart.min(axis=1) <= within_m).all())
-
-    def _moves(self, intention: _Intention) -> tuple[Move, ...]:
-        """Say what an intention moves: units of one product from or to one facing."""
-        if not intention.units:
-            return ()
-        first = intention.units[0]
-        return (Move(first.product, len(intention.units), intention.facing != self.stock.home(first)),)
 
     def _hold(self) -> tuple[float, float]:
         """Draw for how long a hand rests before it does anything, and how heavily."""

@@ -33,6 +33,19 @@ class Unit:
     taker: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Units of one product that one reach moves; without a product, things from outside the store.
+
+    Of goods sold by weight, `quantity` counts portions and `grams` is what they weigh.
+    """
+
+    product: str | None
+    quantity: int
+    misplaced: bool = False
+    grams: float | None = None
+
+
 class Stock:
     """All units of the store, those that shoppers carry included."""
 
@@ -46,7 +59,7 @@ class Stock:
         ]
         self.units = [unit for i, facing in enumerate(self.facings) for unit in self._fill(i, facing, rng)]
 
-    def _fill(self, index: int, facing: Facing, rng: np.random.Generator) -> list[Unit]:
+    def _fill(self, index: int, facing: Facing, rng: np.random.Generator, count: int | None = None) -> list[Unit]:
         width = self.width_m(index) * rng.uniform(*UNIT_WIDTH)
         spread = rng.uniform(*UNIT_SPREAD)
         product = self._products[facing.product]
@@ -59,8 +72,16 @@ class Stock:
                 index,
                 self.place_m(index, width, rng),
             )
-            for _ in range(rng.integers(*UNITS, endpoint=True))
+            for _ in range(rng.integers(*UNITS, endpoint=True) if count is None else count)
         ]
+
+    def deliver(self, facing: int, count: int, rng: np.random.Generator) -> list[Unit]:
+        """Bring new units of what belongs on a facing into the store; somebody has yet to put them there."""
+        units = self._fill(facing, self.facings[facing], rng, count)
+        for unit in units:
+            unit.available_s = np.inf
+        self.units += units
+        return units
 
     def width_m(self, facing: int) -> float:
         """Width of a facing."""
@@ -73,6 +94,16 @@ class Stock:
     def by_weight(self, product: str) -> bool:
         """Tell whether a product is sold by weight."""
         return self._products[product].by_weight
+
+    def moves(self, units: list[Unit], facing: int | None = None) -> tuple[Move, ...]:
+        """Say what moves with some units from where they lie, or to a facing: one entry for each product."""
+        result = []
+        for product in dict.fromkeys(unit.product for unit in units):
+            alike = [unit for unit in units if unit.product == product]
+            place = alike[0].facing if facing is None else facing
+            grams = sum(unit.mass_g for unit in alike) if self.by_weight(product) else None
+            result.append(Move(product, len(alike), place != self.home(alike[0]), grams))
+        return tuple(result)
 
     def home(self, unit: Unit) -> int:
         """Tell where a unit belongs."""

@@ -3,10 +3,10 @@
 from collections import Counter
 from typing import Any
 
-from fusion.simulation.actions import Action, Move, Visit
+from fusion.simulation.actions import Action, Visit
 from fusion.simulation.clock import epoch_ns
 from fusion.simulation.keypoints import Footage
-from fusion.simulation.shelf import Stock, Unit
+from fusion.simulation.shelf import Move, Stock, Unit
 
 
 def truth_document(visits: list[Visit], opening: Counter[str], stock: Stock, footage: list[Footage]) -> dict[str, Any]:
@@ -62,6 +62,7 @@ def _events(visit: Visit, action: Action) -> list[dict[str, Any]]:
             "product": move.product if move else None,
             "quantity": move.quantity if move else 0,
             "misplaced": bool(move and move.misplaced),
+            **({"grams": move.grams} if move and move.grams is not None else {}),
             **({"receiver": action.receiver} if action.receiver else {}),
         }
         for move in moves
