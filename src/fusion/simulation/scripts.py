@@ -28,7 +28,7 @@ from fusion.simulation.store import EXIT_M, GATE_M
 
 GAP_S = 2.5  # between shoppers who come in, at most
 LEAVE_S = 9.0  # before the end of the recording, when shoppers begin to leave
-COMPANY_TRIES = 10  # before somebody who wants company waits
+COMPANY_TRIES = 150  # before somebody who wants company waits
 RETRY_S = 0.4  # until somebody whose way is blocked tries something else
 PATIENCE_S = 600.0
 TWO_PROBABILITY = 0.2  # that a hand takes two of a kind: nobody has published how often
@@ -86,13 +86,22 @@ class Planner:
         done = len(self.visit.actions) >= self.settings.events_per_shopper
         if (done and not self.waits) or time_s > self.settings.duration_s - LEAVE_S:
             return self._leave(time_s)
+        wish: tuple[Kind, bool] | None = None
         for _ in range(0 if done else COMPANY_TRIES if self.settings.company_m else 1):
             intention = self._intend(time_s)
-            action = self._approach(time_s, intention) if intention else None
-            if intention is not None and action is not None:
+            # Places are drawn anew, but the wish stays: else what happens to lie close by would be handled most.
+            if intention is None or (wish and self._sort(intention) != wish):
+                continue
+            wish = self._sort(intention)
+            action = self._approach(time_s, intention)
+            if action is not None:
                 self._commit(action, intention)
                 return action.reach_s[3] + float(self.rng.uniform(0.1, 1.0))
         return time_s + RETRY_S
+
+    def _sort(self, intention: _Intention) -> tuple[Kind, bool]:
+        """Tell a kind of intention, and whether it concerns what is, or will be, out of its place."""
+        return intention.kind, any(intention.facing != self.stock.home(unit) for unit in intention.units)
 
     def _intend(self, time_s: float) -> _Intention | None:
         if self.rng.random() < self.settings.touch_probability:
