@@ -1,7 +1,7 @@
 """How right receipts are when shoppers do what they really do: ``python bench/accuracy_scenarios.py``.
 
-A table by scenario; see `fusion.simulation.scenarios`. Seeds 0 to 999 are for development; seeds from 5000 on judge, and
-are never looked at one by one. Lines and flags are those of `accuracy_crowd.py`.
+A table by scenario; see `fusion.simulation.scenarios`. Seeds 0 to 999 are for development; seeds from 5000 on judge,
+and are never looked at one by one. Lines and flags are those of `accuracy_crowd.py`.
 """
 
 import os
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 import sessions
-from accuracy_crowd import JUDGING, _print_cases
+from accuracy_crowd import JUDGING, print_cases
 from fusion.simulation.scenarios import SCENARIOS, simulate_scenario
 
 console = Console(width=150)
@@ -45,7 +45,7 @@ def main(
         "lines right",
         "receipts right",
         "flagged",
-        "wrong that are flagged",
+        "wrong ones flagged",
         "unflagged right",
         "errors",
     )
@@ -68,7 +68,7 @@ def main(
     console.print(table)
     console.print(f"{perf_counter() - start:.0f} s, {processes} processes")
     if cases:
-        _print_cases(verdicts, cases)
+        print_cases(verdicts, cases)
 
 
 def judge(work: tuple[str, int]) -> sessions.Verdict:
