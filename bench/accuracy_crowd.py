@@ -10,13 +10,14 @@ expected calibration error is that of the lines that are told, over ten equally 
 import os
 from collections import Counter
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
+import blame
 import sessions
 from fusion.simulation import simulate
 from fusion.simulation.crowd import crowd
@@ -60,7 +61,7 @@ def main(
     console.print(_kinds("wrong lines, by their first wrong event", [v.wrong_lines for v in verdicts]))
     console.print(_kinds("events", [v.events for v in verdicts]))
     if cases:
-        _print_cases(verdicts, cases)
+        print_cases(verdicts, cases)
 
 
 def judge(work: tuple[int, float, float]) -> sessions.Verdict:
@@ -86,27 +87,26 @@ def _bins(lines: list[sessions.Line]) -> Table:
     return table
 
 
-def _kinds(title: str, findings: list[list[Any]]) -> Table:
+def _kinds(title: str, findings: list[list[blame.Finding]]) -> Table:
     table = Table(title, "count")
     for kind, count in Counter(f.kind for some in findings for f in some).most_common():
         table.add_row(kind, str(count))
     return table
 
 
-def _print_cases(verdicts: list[sessions.Verdict], most: int) -> None:
+def print_cases(verdicts: list[sessions.Verdict], most: int) -> None:
     shown: Counter[str] = Counter()
     for verdict in verdicts:
         for event in verdict.events:
             if event.kind != "right" and shown[event.kind] < most:
                 shown[event.kind] += 1
-                true, told = (
-                    "; ".join(f"{s[-3:]} {p[-4:]} {q:+d}" for s, p, q in x) for x in (event.truth, event.told)
-                )
-                console.print(
-                    f"{event.kind}: {verdict.session}, {event.time_s:.1f} s: true {true or '-'} | told {told or '-'} "
-                    f"| {event.note}",
-                    highlight=False,
-                )
+                where = f"{event.kind}: {verdict.session}, {event.time_s:.1f} s"
+                true, told = _causes(event.truth), _causes(event.told)
+                console.print(f"{where}: true {true} | told {told} | {event.note}", highlight=False, soft_wrap=True)
+
+
+def _causes(causes: tuple[blame.Cause, ...]) -> str:
+    return "; ".join(f"{shopper[-3:]} {product[-4:]} {quantity:+d}" for shopper, product, quantity in causes) or "-"
 
 
 if __name__ == "__main__":

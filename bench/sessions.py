@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import blame
-from fusion import Engine, scoring
+from fusion import Engine
 from fusion.simulation import Simulation
 
 BINS = 10
@@ -122,6 +122,3 @@ def mean_f1(verdicts: list[Verdict]) -> tuple[float, float]:
     lines = [line for verdict in verdicts for line in verdict.lines]
     everything = Verdict(None, lines, [], [], [])
     return everything.f1, sum(v.f1 for v in verdicts) / max(len(verdicts), 1)
-
-
-__all__ = ["Line", "Verdict", "calibration_error", "compare", "judge", "mean_f1", "run", "scoring", "share"]
