@@ -37,13 +37,15 @@ class Unit:
 class Move:
     """Units of one product that one reach moves; without a product, things from outside the store.
 
-    Of goods sold by weight, `quantity` counts portions and `grams` is what they weigh.
+    Of goods sold by weight, `quantity` counts portions and `grams` is what they weigh. Where one reach moves several
+    products, `plates` are this one's.
     """
 
     product: str | None
     quantity: int
     misplaced: bool = False
     grams: float | None = None
+    plates: tuple[str, ...] = ()
 
 
 class Stock:
@@ -98,11 +100,16 @@ class Stock:
     def moves(self, units: list[Unit], facing: int | None = None) -> tuple[Move, ...]:
         """Say what moves with some units from where they lie, or to a facing: one entry for each product."""
         result = []
-        for product in dict.fromkeys(unit.product for unit in units):
+        products = list(dict.fromkeys(unit.product for unit in units))
+        for product in products:
             alike = [unit for unit in units if unit.product == product]
             place = alike[0].facing if facing is None else facing
             grams = sum(unit.mass_g for unit in alike) if self.by_weight(product) else None
-            result.append(Move(product, len(alike), place != self.home(alike[0]), grams))
+            plates: tuple[str, ...] = ()
+            if len(products) > 1 and facing is None:
+                loads = [self.loads_g(u.facing, [u.center_m], [u.width_m], [u.mass_g]) for u in alike]
+                plates = tuple(dict.fromkeys(plate for load in loads for plate in load))
+            result.append(Move(product, len(alike), place != self.home(alike[0]), grams, plates))
         return tuple(result)
 
     def home(self, unit: Unit) -> int:

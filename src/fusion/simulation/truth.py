@@ -58,7 +58,7 @@ def _events(visit: Visit, action: Action) -> list[dict[str, Any]]:
             "time_ns": epoch_ns(action.time_s),
             "shopper": visit.shopper,
             "kind": action.kind,
-            "plates": list(action.loads_g),
+            "plates": list(move.plates if move and move.plates else action.loads_g),
             "product": move.product if move else None,
             "quantity": move.quantity if move else 0,
             "misplaced": bool(move and move.misplaced),
