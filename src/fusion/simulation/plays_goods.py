@@ -149,6 +149,7 @@ def unseen_exit(scene: Scene) -> None:
     leaver = enter(scene, 1, others=2)[0]
     leaver.seen_leaving = False
     scene.shop(leaver, EPISODES)
+    _take_one(scene, leaver)
     scene.meanwhile(2 * MEANWHILE)
 
 

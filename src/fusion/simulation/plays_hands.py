@@ -157,11 +157,10 @@ def _within(scene: Scene, first: Unit, reach_m: float) -> list[Unit]:
     fixture = scene.stock.facings[first.facing].plates[0].partition("/")[0]
     near = [
         unit
-        for unit in scene.stock.units
-        if unit is not first
-        and unit.available_s < np.inf
-        and scene.stock.facings[unit.facing].plates[0].partition("/")[0] == fixture
-        and abs(scene.along_m(unit.facing, unit.center_m) - start) <= reach_m
+        for facing, where in enumerate(scene.stock.facings)
+        if where.plates[0].partition("/")[0] == fixture
+        for unit in scene.units(facing)
+        if unit is not first and abs(scene.along_m(unit.facing, unit.center_m) - start) <= reach_m
     ]
     return [near[i] for i in scene.rng.permutation(len(near))]
 

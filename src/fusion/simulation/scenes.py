@@ -94,11 +94,12 @@ class Scene:
                 self._shop_once(visit)
 
     def units(self, facing: int) -> list[Unit]:
-        """List what lies on a facing in the end, as far as it is planned."""
-        return [unit for unit in self.stock.units if unit.facing == facing and unit.available_s < np.inf]
+        """List what lies on a facing when the first of the cast is free, and is not taken by anybody later."""
+        now_s = min(self.free_s(visit) for visit in self.cast)
+        return [unit for unit in self.stock.units if unit.facing == facing and unit.available_s <= now_s]
 
     def own(self, facing: int) -> list[Unit]:
-        """List the units on a facing that belong there, in the end."""
+        """List those of `units` that belong there."""
         return [unit for unit in self.units(facing) if self.stock.home(unit) == facing]
 
     def deliver(self, visit: Visit, facing: int, count: int) -> list[Unit]:
@@ -253,16 +254,14 @@ class Scene:
         self._free_s[visit.shopper] = free_s
 
     def _make_way(self, visit: Visit, place_m: NDArray[np.float64], within_m: float) -> None:
-        """Let whoever stands too close to a place for longer leave it: to shop, or a step aside if he plays."""
+        """Let others step aside who stand too close to a place for longer; the cast only if they stand in it."""
+        # Nobody may shop meanwhile: he might take what the scene is about.
         time_s = self.free_s(visit)
         for other in (v for v in self.visits if v is not visit and v.path.walks and v.path.exit_s == np.inf):
             apart = float(np.hypot(*(other.path.walks[-1].end_m - place_m)))
-            if self.free_s(other) <= time_s and apart < (within_m if other not in self.cast else NEAR_M):
+            if self.free_s(other) <= time_s and apart < (NEAR_M if other in self.cast else within_m):
                 self.wait(other, time_s)
-                if other in self.cast:
-                    self._step_aside(other)
-                else:
-                    self._shop_once(other)
+                self._step_aside(other)
 
     def _step_aside(self, visit: Visit) -> None:
         """Walk somewhere else in the aisle, if there is room at the place drawn."""

@@ -69,7 +69,7 @@ class Stock:
             Unit(
                 facing.product,
                 product.mass_g
-                * (np.exp(PORTION_SPREAD * rng.normal()) if product.by_weight else 1.0 + spread * rng.normal()),
+                * (float(np.exp(PORTION_SPREAD * rng.normal())) if product.by_weight else 1.0 + spread * rng.normal()),
                 width,
                 index,
                 self.place_m(index, width, rng),
