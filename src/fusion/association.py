@@ -68,6 +68,7 @@ class Candidate:
     product: str
     quantity: int
     probability: float
+    terms: tuple[tuple[str, float], ...] = ()
 
 
 class Associator:
