@@ -13,10 +13,13 @@ import numpy as np
 
 from fusion import validation
 from fusion.association import AssociationSettings, Associator, Candidate
+from fusion.carts import cart
+from fusion.confidence import ConfidenceModel
 from fusion.hands import Hands
 from fusion.observations import GateEvent, Observation, ScalePacket, Targets
 from fusion.ordering import ReorderBuffer
-from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt, cart
+from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt
+from fusion.review import ReviewPolicy
 from fusion.segmentation import (
     DRIFTING,
     DROPOUT,
@@ -58,7 +61,9 @@ class EngineSettings:
     grasp_s : float
         How long before a weight event's onset, and after its end, the hands are watched.
     review_below : float
-        Lines and receipts less probable than this are marked for review.
+        Lines and receipts less probable than this are marked for review, if there is no policy.
+    review : ReviewPolicy, optional
+        Decides by money what is charged, reviewed or dropped.
     rate_hz : float
         Sampling rate of the scales.
     segmentation, association
@@ -68,6 +73,7 @@ class EngineSettings:
     lateness_s: float = 3.0
     grasp_s: float = 0.25
     review_below: float = 0.9
+    review: ReviewPolicy | None = None
     rate_hz: float = 60.0
     segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
@@ -76,6 +82,8 @@ class EngineSettings:
         validation.number("lateness_s", self.lateness_s, at_least=0.0)
         validation.number("grasp_s", self.grasp_s, at_least=0.0)
         validation.number("review_below", self.review_below, at_least=0.0, at_most=1.0)
+        if self.review is not None:
+            validation.instance("review", self.review, ReviewPolicy)
         validation.number("rate_hz", self.rate_hz, above=0.0)
 
 
@@ -88,6 +96,8 @@ class Engine:
         What is fixed.
     settings : EngineSettings, optional
         How to wait and decide.
+    confidence : ConfidenceModel, optional
+        Calibrates the confidence of lines and receipts; without it they are the association's own posteriors.
 
     Examples
     --------
@@ -98,8 +108,13 @@ class Engine:
     >>> engine.finish().receipts                      # doctest: +SKIP
     """
 
-    def __init__(self, store: Store, settings: EngineSettings | None = None) -> None:
+    def __init__(
+        self, store: Store, settings: EngineSettings | None = None, *, confidence: ConfidenceModel | None = None
+    ) -> None:
         self._store = store
+        if confidence is not None:
+            validation.instance("confidence", confidence, ConfidenceModel)
+        self._confidence = confidence
         self._settings = s = settings or EngineSettings()
         self._buffer = ReorderBuffer(round(s.lateness_s * NS))
         self._grasp_ns = round(s.grasp_s * NS)
@@ -250,7 +265,9 @@ class Engine:
 
     def _cart(self, shopper: str, interactions: tuple[Interaction, ...], *, final: bool) -> Receipt:
         baskets = self._associator.baskets(shopper)
-        return cart(self._store, shopper, baskets, interactions, final=final, review_below=self._settings.review_below)
+        s = self._settings
+        judging = (s.review_below, s.review, self._confidence)
+        return cart(self._store, shopper, baskets, interactions, *judging, final=final)
 
 
 def _caused(interaction: Interaction, causes: Sequence[Candidate]) -> Interaction:
