@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from fusion import validation
 from fusion.association import AssociationSettings, Associator, Candidate, Joint
+from fusion.carts import cart
+from fusion.confidence import ConfidenceModel
 from fusion.observations import GateEvent, ItemScores, Keypoints, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
-from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt, cart
+from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt
+from fusion.review import ReviewPolicy
 from fusion.second_thoughts import SecondThoughts, Told
 from fusion.segmentation import (
     DRIFTING,
@@ -65,7 +68,9 @@ class EngineSettings:
     grasp_s : float
         How long before a weight event's onset, and after its end, the hands are watched.
     review_below : float
-        Lines and receipts less probable than this are marked for review.
+        Lines and receipts less probable than this are marked for review, if there is no policy.
+    review : ReviewPolicy, optional
+        Decides by money what is charged, reviewed or dropped.
     rate_hz : float
         Sampling rate of the scales.
     segmentation, association, tracking
@@ -76,6 +81,7 @@ class EngineSettings:
     lateness_s: float = 3.0
     grasp_s: float = 0.25
     review_below: float = 0.9
+    review: ReviewPolicy | None = None
     rate_hz: float = 60.0
     segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
@@ -85,6 +91,8 @@ class EngineSettings:
         validation.number("lateness_s", self.lateness_s, at_least=0.0)
         validation.number("grasp_s", self.grasp_s, at_least=0.0)
         validation.number("review_below", self.review_below, at_least=0.0, at_most=1.0)
+        if self.review is not None:
+            validation.instance("review", self.review, ReviewPolicy)
         validation.number("rate_hz", self.rate_hz, above=0.0)
 
 
@@ -97,6 +105,8 @@ class Engine:
         What is fixed.
     settings : EngineSettings, optional
         How to wait and decide.
+    confidence : ConfidenceModel, optional
+        Calibrates the confidence of lines and receipts; without it they are the association's own posteriors.
 
     Examples
     --------
@@ -107,8 +117,13 @@ class Engine:
     >>> engine.finish().receipts                      # doctest: +SKIP
     """
 
-    def __init__(self, store: Store, settings: EngineSettings | None = None) -> None:
+    def __init__(
+        self, store: Store, settings: EngineSettings | None = None, *, confidence: ConfidenceModel | None = None
+    ) -> None:
         self._store = store
+        if confidence is not None:
+            validation.instance("confidence", confidence, ConfidenceModel)
+        self._confidence = confidence
         self._settings = s = settings or EngineSettings()
         self._buffer = ReorderBuffer(round(s.lateness_s * NS))
         self._grasp_ns = round(s.grasp_s * NS)
@@ -290,8 +305,8 @@ class Engine:
         """Write receipts; of tracks of nobody known, those that have lines, for a person to look at."""
         carts = []
         for s in shoppers:
-            baskets, least = self._associator.baskets(s), self._settings.review_below
-            receipt = cart(self._store, s, baskets, interactions, final=final, review_below=least)
+            judging = (self._settings.review_below, self._settings.review, self._confidence)
+            receipt = cart(self._store, s, self._associator.baskets(s), interactions, *judging, final=final)
             stranger = self._sight.is_stranger(s)
             if receipt.lines or not stranger:
                 carts.append(replace(receipt, needs_review=True) if stranger else receipt)
