@@ -23,7 +23,7 @@ struct AssociationSettings {
     double reach_sigma_m, bystander_m, miss_sigma_m, track_miss, track_swap;
     double mass_spread, wrong_mass, wrong_factor, lightest_g, heaviest_g;
     double cross_talk, overhang, null, doubted, echo, echo_sigma_g, more_units, more_restocked;
-    double coincidence, returning, misplacing, stray, foreign, handing_over, negligible;
+    double coincidence, exchanging, returning, misplacing, stray, foreign, handing_over, negligible;
     int32_t max_units, max_restocked;
 };
 

@@ -11,7 +11,8 @@ namespace fusion {
 inline void put_parts(const Choice& c, double weight, const Setting& with, Explanations& out) {
     const Shoppers& who = with.who;
     const double everybody = std::log(static_cast<double>(who.n));
-    const double prior = (c.n - 1) * std::log(with.s.coincidence) - c.n * everybody;
+    const double either = c.n == 2 && c.sign[0] != c.sign[1] ? std::log(with.s.exchanging) : 0.0;
+    const double prior = (c.n - 1) * std::log(with.s.coincidence) - c.n * everybody + either;
     std::size_t total = 1, k[kParts] = {};
     for (int i = 0; i < c.n; ++i) total *= who.n;
     for (std::size_t code = 0; code < total; ++code) {

@@ -11,6 +11,7 @@ from fusion import backends, validation
 from fusion.association_settings import AssociationSettings, integer, validated
 from fusion.beliefs import Beliefs
 from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_share
+from fusion.ledger import SURE, Ledger
 from fusion.places import Places
 from fusion.store import Store
 
@@ -123,6 +124,7 @@ class Associator:
         for heavy in np.flatnonzero(self._mass_g > LARGEST):
             raise ValueError(f"mass_g of product {self._products[heavy]!r} must be at most {LARGEST}")
         self._by_mass = np.argsort(self._mass_g, kind="stable").astype(np.int32)
+        self._ledger = Ledger(self._mass_g, self._settings)
         self._beliefs = Beliefs(self._hypotheses, self._settings, self._capacity)
         self._owners: dict[str, int] = {}
         self._names: list[str] = []
@@ -234,6 +236,7 @@ class Associator:
         owner = self._owners.pop(shopper, None)
         if owner is not None:
             self._beliefs.forget(owner)
+            self._ledger.forget(owner)
 
     def employ(self, shopper: str) -> None:
         """Take somebody for staff, who re-stocks: nothing of what he takes or puts down is charged.
@@ -299,6 +302,10 @@ class Associator:
         known = parts[:, :, 0] >= 0
         parts[:, :, 0][known] = owners[parts[:, :, 0][known]]
         first_joint = len(found[0][2])
+        for reading, own in zip(readings, (slice(0, first_joint), slice(first_joint, None)), strict=False):
+            gain = self._ledger.gains(parts[own], reading)
+            terms[own, 0] += gain
+            score[own] += gain
         return self._update(cluster, readings, plates, parts, terms, score, first_joint, nulls[0], earlier)
 
     def _lenders(self, reading: "_Reading", known: set[int]) -> set[int]:
@@ -355,6 +362,12 @@ class Associator:
             node.joint_cause, node.joint_share = earlier, joint_share[:kept]
         cause.node = node
         cluster.advance(weight[:kept], count[:kept], records[:kept], node)
+        probability = np.exp(cluster.weight) @ cause.chosen
+        if probability[best := int(probability.argmax())] >= SURE:
+            whole = readings[-1 if columns[best] >= first_joint else 0]
+            for part in cause.parts[best].tolist():
+                if part[1] >= 0 and part[0] < STAFF:
+                    self._ledger.note(tuple(part), whole)
         self._beliefs.release(cluster)
         if cluster.age > 2 * self._memory:
             cluster.cut(self._memory)

@@ -233,6 +233,8 @@ def put_parts(
     """List the explanations by one unit each of `n` chosen items, by any shoppers, with scores from `floor` on."""
     shoppers = len(hands)
     prior = (n - 1) * log(s.coincidence) - n * log(float(shoppers))
+    if n == 2 and sign[0] != sign[1]:
+        prior += log(s.exchanging)
     who = np.zeros(PARTS, np.int32)
     total = 1
     for _ in range(n):

@@ -1,0 +1,120 @@
+"""What things weighed when they moved: who puts down what he took puts down the same grams.
+
+A unit's mass differs from its product's by a percent or so, and a scale tells it to a gram. So the next time the same
+unit moves, its own mass is a far better guess than the catalogue's, and tells products of equal mass apart.
+"""
+
+from dataclasses import dataclass
+from math import exp, log
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.association_settings import AssociationSettings
+from fusion.reference.association import log_mass, log_normal, log_sum
+
+Array = NDArray[Any]
+SAME = 0.9
+"""Probability that what comes back is what went, and not another unit of which nobody knew."""
+SURE = 0.5
+"""From this probability on, a cause is noted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lot:
+    """Units that moved together: their grams, and the variance with which they are known."""
+
+    units: int
+    grams: float
+    var: float
+
+
+class Ledger:
+    """The lots that owners (shoppers, and plates on which something lies misplaced) were seen to get.
+
+    Parameters
+    ----------
+    mass_g : (N,) float64
+        Catalogue.
+    settings : AssociationSettings
+    """
+
+    def __init__(self, mass_g: Array, settings: AssociationSettings) -> None:
+        self._mass_g, self._settings = mass_g, settings
+        self._lots: dict[int, dict[int, list[_Lot]]] = {}
+
+    def gains(self, parts: Array, reading: Any) -> Array:
+        """Log-likelihood ratio of the known lots against the catalogue, of each explanation of a reading, (E,).
+
+        `parts` (E, 3, 4) name owners; only explanations by one part have a ratio other than 0.
+        """
+        gains = np.zeros(len(parts))
+        single = parts[:, 1, 1] < 0
+        for owner in [*np.unique(parts[:, 0, 0]).tolist(), *(-1 - reading.plates).tolist()]:
+            for product, lots in self._lots.get(owner, {}).items():
+                this = single & (parts[:, 0, 1] == product)
+                back = (parts[:, 0, 0] == owner) & (parts[:, 0, 2] > 0) if owner >= 0 else (
+                    (parts[:, 0, 2] < 0) & (parts[:, 0, 3] == 0)
+                )  # fmt: skip
+                for e in np.flatnonzero(this & back).tolist():
+                    gains[e] = self._gain(lots, product, parts[e, 0].tolist(), reading)
+        return gains
+
+    def note(self, part: tuple[int, int, int, int], reading: Any) -> None:
+        """Note who got what, and what of his it was."""
+        owner, product, quantity, place = part
+        total, var = _place_sum(reading, place)
+        source = owner if quantity > 0 else None
+        if place == 0 and quantity < 0:
+            source = next((-1 - p for p in reading.plates.tolist() if product in self._lots.get(-1 - p, {})), None)
+        if source is not None:
+            self._give(source, product, abs(quantity), abs(total))
+        lot = _Lot(abs(quantity), abs(total), var)
+        if quantity < 0:
+            self._lots.setdefault(owner, {}).setdefault(product, []).append(lot)
+        elif place == 0:
+            self._lots.setdefault(-1 - reading.main_plate, {}).setdefault(product, []).append(lot)
+
+    def forget(self, owner: int) -> None:
+        """Drop an owner's lots."""
+        self._lots.pop(owner, None)
+
+    def _gain(self, lots: list[_Lot], product: int, part: list[int], reading: Any) -> float:
+        total, var = _place_sum(reading, part[3])
+        units = abs(part[2])
+        options = _options(lots, units)
+        if not options or np.isnan(self._mass_g[product]):
+            return 0.0
+        catalogue = log_mass(total, var, float(self._mass_g[product]), part[2], self._settings)
+        if catalogue == -np.inf:
+            return 0.0
+        known = [log_normal(abs(total) - lot.grams, var + lot.var) for lot in options]
+        same = max(known) + log(sum(exp(k - max(known)) for k in known) / len(known))
+        return log_sum(log(SAME) + same, log(1.0 - SAME) + catalogue) - catalogue
+
+    def _give(self, owner: int, product: int, units: int, grams: float) -> None:
+        lots = self._lots.get(owner, {}).get(product, [])
+        if options := _options(lots, units):
+            best = min(options, key=lambda lot: abs(lot.grams - grams))
+            if best in lots:
+                lots.remove(best)
+            else:
+                lots.clear()
+        elif lots:  # of a lot of several units, one: what is left is not known any more
+            lots.clear()
+        if not lots and product in self._lots.get(owner, {}):
+            del self._lots[owner][product]
+
+
+def _options(lots: list[_Lot], units: int) -> list[_Lot]:
+    """Lots of so many units, and all of them together if those are so many."""
+    found = [lot for lot in lots if lot.units == units]
+    if len(lots) > 1 and sum(lot.units for lot in lots) == units:
+        found.append(_Lot(units, sum(lot.grams for lot in lots), sum(lot.var for lot in lots)))
+    return found
+
+
+def _place_sum(reading: Any, place: int) -> tuple[float, float]:
+    own = reading.inside[place] != 0
+    return float(reading.delta_g[own].sum()), float((reading.sigma_g[own] ** 2).sum())
