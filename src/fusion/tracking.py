@@ -1,7 +1,7 @@
 """Tracking: persons followed through the pictures of many cameras, each taken in at its own time."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fusion import backends, validation
 from fusion.camera import Camera
+from fusion.camera_clocks import CameraClocks, ClockOffsets
 from fusion.matching import PeopleSettings, camera_blocks, checked_people, known_camera
 from fusion.observations import JOINTS, Keypoints, Targets
 from fusion.ordering import ReorderBuffer
@@ -43,6 +44,9 @@ class TrackingSettings(NamedTuple):
     """Probability of a mix-up above which an image changes no track: other cameras will know."""
     lateness_s: float = 0.2
     """How late a picture may come, after the newest."""
+    clock_s: float = 0.0
+    """Standard deviation of how far time stamps of a camera are off: learned from people who walk, and mended. 0 takes
+    stamps as they are."""
     crowd: int = 64
     """Most tracks at a time."""
     people: PeopleSettings = PeopleSettings()
@@ -56,7 +60,7 @@ class Tracks:
     Parameters
     ----------
     time_ns : int
-        When the picture was taken.
+        When the picture was taken: its stamp, less what the camera's clock is believed to be ahead.
     camera : str
         By whom.
     ids : (S,) int64
@@ -141,6 +145,7 @@ class Tracker:
             [s.walking_m_s, s.reaching_m_s, s.steering_s, s.swinging_s, s.lost_s, s.confirm_s, s.join_s, s.doubtful]
         )
         self._habits = np.append(self._habits, s.people[:3])
+        self._clocks = CameraClocks(len(self._cameras), s.clock_s) if s.clock_s else None
         self._buffer = ReorderBuffer(round(s.lateness_s * 1e9))
         self._matching, self._tracking = backends.kernels("matching"), backends.kernels("tracking")
         room = 4 * s.crowd
@@ -175,7 +180,7 @@ class Tracker:
             known_camera(self._cameras, picture.camera)
         found = []
         for picture in pictures:
-            self._buffer.put(picture)
+            self._buffer.put(self._on_time(picture))
             found += self._advance(everything=False)
         return found
 
@@ -187,6 +192,17 @@ class Tracker:
     def health(self) -> TrackerHealth:
         """What was not used so far."""
         return TrackerHealth(self._buffer.late, self._buffer.duplicates, int(self._counts[_REFUSED]))
+
+    @property
+    def clocks(self) -> ClockOffsets:
+        """What is believed about the cameras' clocks, in the order of the cameras; all 0 where stamps are trusted."""
+        nothing = (0.0,) * len(self._cameras)
+        return ClockOffsets(nothing, nothing) if self._clocks is None else self._clocks.offsets()
+
+    def _on_time(self, picture: Keypoints) -> Keypoints:
+        if self._clocks is None:
+            return picture
+        return replace(picture, time_ns=self._clocks.exposed_ns(self._index[picture.camera], picture.time_ns))
 
     def _advance(self, *, everything: bool) -> list[Tracks]:
         return [self._step(p) for p in self._buffer.ready(everything=everything) if isinstance(p, Keypoints)]
@@ -203,7 +219,24 @@ class Tracker:
                 sightings, self._index[picture.camera], picture.time_ns, self._centres, self._habits, track[:n],
                 doubt[:n],
             )  # fmt: skip
+            if self._clocks is not None:
+                self._learn(self._clocks, picture, sightings, track[:n], doubt[:n])
         return self._tell(picture, track, doubt)
+
+    def _learn(
+        self,
+        clocks: CameraClocks,
+        picture: Keypoints,
+        sightings: NDArray[np.float64],
+        track: NDArray[np.int64],
+        doubt: NDArray[np.float64],
+    ) -> None:
+        count, camera = self._counts[_COUNT], self._index[picture.camera]
+        row = {int(i): k for k, i in enumerate(self._facts[:count, _ID]) if self._facts[k, _CONFIRMED]}
+        clear = [d for d in range(len(track)) if doubt[d] <= self._settings.doubtful and int(track[d]) in row]
+        if clear:
+            tracks = self._tracks[[row[int(track[d])] for d in clear]]
+            clocks.learn(camera, picture.time_ns, self._centres[camera], tracks, sightings[clear])
 
     def _tell(self, picture: Keypoints, track: NDArray[np.int64], doubt: NDArray[np.float64]) -> Tracks:
         n = self._counts[_COUNT]
@@ -229,5 +262,6 @@ def _checked(settings: TrackingSettings | None) -> TrackingSettings:
     validation.number("lateness_s", s.lateness_s, at_least=0, at_most=3600)
     for name in ("walking_m_s", "reaching_m_s", "steering_s", "swinging_s", "lost_s", "told_s", "confirm_s", "join_s"):
         validation.number(name, getattr(s, name), at_least=1e-3, at_most=1e3)
+    validation.number("clock_s", s.clock_s, at_least=0, at_most=10)
     validation.number("doubtful", s.doubtful, at_least=0, at_most=1)
     return s._replace(people=checked_people(s.people))
