@@ -13,8 +13,7 @@ import numpy as np
 
 from fusion import validation
 from fusion.association import AssociationSettings, Associator, Candidate
-from fusion.hands import Hands
-from fusion.observations import GateEvent, Observation, ScalePacket, Targets
+from fusion.observations import GateEvent, ItemScores, Keypoints, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt, cart
 from fusion.segmentation import (
@@ -28,7 +27,9 @@ from fusion.segmentation import (
     WeightEvent,
 )
 from fusion.segmentation_settings import MOST_G, SegmentationSettings
+from fusion.sight import Sight
 from fusion.store import Facing, Fixture, Store
+from fusion.tracking import TrackingSettings
 
 NS = 1_000_000_000
 FLAGS = {
@@ -61,8 +62,9 @@ class EngineSettings:
         Lines and receipts less probable than this are marked for review.
     rate_hz : float
         Sampling rate of the scales.
-    segmentation, association
-        Settings of the stages.
+    segmentation, association, tracking
+        Settings of the stages. Stamps of cameras are 0.1 s off, as exposure, encoding and network add up to; tracking
+        learns by how much.
     """
 
     lateness_s: float = 3.0
@@ -71,6 +73,7 @@ class EngineSettings:
     rate_hz: float = 60.0
     segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
+    tracking: TrackingSettings = TrackingSettings(clock_s=0.1, lateness_s=0.25)
 
     def __post_init__(self) -> None:
         validation.number("lateness_s", self.lateness_s, at_least=0.0)
@@ -103,10 +106,10 @@ class Engine:
         self._settings = s = settings or EngineSettings()
         self._buffer = ReorderBuffer(round(s.lateness_s * NS))
         self._grasp_ns = round(s.grasp_s * NS)
-        self._merge_ns = round(s.segmentation.merge_s * NS)
         self._scales = {f.id: _Scale(f, store.planogram, s) for f in store.fixtures}
         self._associator = Associator(store, settings=s.association)
-        self._hands = Hands()
+        self._sight = Sight(store, s.tracking)
+        self._wait_ns = self._grasp_ns + round(max(s.segmentation.merge_s, s.tracking.lateness_s) * NS)
         self._now_ns = 0
         self._waiting: list[tuple[int, str, int, WeightEvent]] = []
         self._interactions: dict[str, Interaction] = {}
@@ -147,6 +150,7 @@ class Engine:
         """Take the stream as ended: everything waiting passes, everybody's receipt is final."""
         for ready in self._buffer.ready(everything=True):
             self._pass(ready)
+        self._sight.flush()
         for scale in self._scales.values():
             self._enqueue(scale, scale.segmenter.flush())
         self._associate(up_to_ns=None)
@@ -156,9 +160,11 @@ class Engine:
     def outcome(self) -> Outcome:
         """Tell receipts, interactions and health as of now."""
         interactions = self._revised()
-        open_ = [self._cart(shopper, interactions, final=False) for shopper in self._present]
+        open_ = self._carts(list(self._present), interactions, final=False)
         plates = [entry for scale in self._scales.values() for entry in scale.health(self._now_ns)]
-        health = Health(tuple(plates), (), self._buffer.late, self._buffer.duplicates, self._unused)
+        cameras = tuple(self._sight.health(self._now_ns))
+        late, unused = self._buffer.late + self._sight.late, self._unused + self._sight.refused
+        health = Health(tuple(plates), cameras, late, self._buffer.duplicates, unused)
         return Outcome((*self._receipts, *open_), interactions, health)
 
     def _check(self, observation: Observation) -> None:
@@ -166,6 +172,8 @@ class Engine:
             raise TypeError(
                 f"observations must be of the types in fusion.observations; got {type(observation).__name__}"
             )
+        if isinstance(observation, Keypoints):
+            self._sight.check(observation)
         if isinstance(observation, ScalePacket):
             scale = self._scales.get(observation.fixture)
             if scale is None:
@@ -178,20 +186,20 @@ class Engine:
         """Use one observation, in event time."""
         self._now_ns = max(self._now_ns, observation.time_ns)
         self._associate(up_to_ns=observation.time_ns)
+        self._sight.see(observation)
         match observation:
             case ScalePacket(fixture=fixture):
                 scale = self._scales[fixture]
                 self._enqueue(scale, scale.push(observation))
             case Targets(shoppers=shoppers):
                 self._present.update(dict.fromkeys(s for s in shoppers if s not in self._leaving))
-                self._hands.record(observation)
             case GateEvent(shopper=shopper, kind="enter"):
                 self._present[shopper] = None
                 self._leaving.pop(shopper, None)
             case GateEvent(shopper=shopper, kind="exit"):
                 self._present[shopper] = None
                 self._leaving[shopper] = observation.time_ns
-            case _:
+            case ItemScores() | TagReads():
                 self._unused += 1
         self._settle()
 
@@ -202,8 +210,7 @@ class Engine:
 
     def _associate(self, up_to_ns: int | None) -> None:
         """Explain the waiting events that ended long enough before a time, in order of their ends."""
-        wait_ns = self._grasp_ns + self._merge_ns
-        while self._waiting and (up_to_ns is None or self._waiting[0][0] + wait_ns < up_to_ns):
+        while self._waiting and (up_to_ns is None or self._waiting[0][0] + self._wait_ns < up_to_ns):
             _, fixture, number, event = heapq.heappop(self._waiting)
             plates = tuple(self._scales[fixture].plates[i] for i in event.plates)
             interaction = Interaction(
@@ -217,10 +224,11 @@ class Engine:
                 (),
             )
             if event.kind == "change":
-                shoppers, hands = self._hands.between(event.start_ns - self._grasp_ns, event.end_ns + self._grasp_ns)
+                paths = self._sight.between(event.start_ns - self._grasp_ns, event.end_ns + self._grasp_ns)
                 causes = self._associator.associate(
-                    interaction.id, plates, event.delta_g, event.sigma_g, shoppers, hands
+                    interaction.id, plates, event.delta_g, event.sigma_g, paths.shoppers, paths.hands_m
                 )
+                self._present.update(dict.fromkeys(s for s in paths.shoppers if self._sight.is_stranger(s)))
                 interaction = _caused(interaction, causes)
             self._interactions[interaction.id] = interaction
 
@@ -236,21 +244,29 @@ class Engine:
         starts = [event.start_ns for *_, event in self._waiting]
         starts += [t for scale in self._scales.values() if (t := scale.open_since_ns(self._now_ns)) is not None]
         safe_ns = min([self._now_ns - DETECTION_NS, *starts])
-        self._close([s for s, left_ns in self._leaving.items() if left_ns < safe_ns])
-        self._hands.forget(max(safe_ns, self._now_ns - MEMORY_NS) - self._grasp_ns)
+        gone = [s for s in self._present if self._sight.is_stranger(s) and self._sight.is_gone(s, safe_ns)]
+        self._close([*gone, *(s for s, left_ns in self._leaving.items() if left_ns < safe_ns)])
+        self._sight.forget(max(safe_ns, self._now_ns - MEMORY_NS) - self._grasp_ns)
 
     def _close(self, shoppers: list[str]) -> None:
         """Write final receipts and forget the shoppers."""
         interactions = self._revised() if shoppers else ()
+        self._receipts += self._carts(shoppers, interactions, final=True)
         for shopper in shoppers:
-            self._receipts.append(self._cart(shopper, interactions, final=True))
             self._associator.leave(shopper)
             self._present.pop(shopper, None)
             self._leaving.pop(shopper, None)
 
-    def _cart(self, shopper: str, interactions: tuple[Interaction, ...], *, final: bool) -> Receipt:
-        baskets = self._associator.baskets(shopper)
-        return cart(self._store, shopper, baskets, interactions, final=final, review_below=self._settings.review_below)
+    def _carts(self, shoppers: list[str], interactions: tuple[Interaction, ...], *, final: bool) -> list[Receipt]:
+        """Write receipts; of tracks of nobody known, those that have lines, for a person to look at."""
+        carts = []
+        for s in shoppers:
+            baskets, least = self._associator.baskets(s), self._settings.review_below
+            receipt = cart(self._store, s, baskets, interactions, final=final, review_below=least)
+            stranger = self._sight.is_stranger(s)
+            if receipt.lines or not stranger:
+                carts.append(replace(receipt, needs_review=True) if stranger else receipt)
+        return carts
 
 
 def _caused(interaction: Interaction, causes: Sequence[Candidate]) -> Interaction:
