@@ -4,7 +4,7 @@ Who walks at 1 m/s is 0.1 m farther on in the picture of a camera whose stamps a
 body lie ahead of the track, or behind it, along its velocity.
 """
 
-from math import exp, fsum
+from math import fsum
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +18,9 @@ SLOWEST_M_S = 0.3
 """Slower bodies tell little, and their velocities are mostly errors."""
 LASTING = 4.0
 """Errors of detected joints last for some pictures: so many tell what one of independent errors would."""
-MEMORY_S = 20.0
-"""Of walking people: what was learned before the other cameras' clocks were known fades."""
+WANDER_S = 0.003
+"""By so much, in the root of a second of walking, an offset may change: quartz does not, but what was learned while the
+other cameras' clocks were unknown must be unlearned."""
 GATE = 16.0
 """Squared whitened residual of a joint that no clock explains."""
 NS = 1_000_000_000
@@ -35,7 +36,7 @@ class ClockOffsets(NamedTuple):
 
 
 class CameraClocks:
-    """One Kalman filter of a scalar a camera, with fading memory; sums are exact, so that bits are the same everywhere.
+    """A Kalman filter of a scalar, a random walk, for each camera; sums are exact, so that bits are the same everywhere.
 
     Parameters
     ----------
@@ -46,10 +47,8 @@ class CameraClocks:
     """
 
     def __init__(self, cameras: int, sigma_s: float) -> None:
-        self._prior = 1.0 / (sigma_s * sigma_s)
         self._most_s = 5.0 * sigma_s
-        self._offset = [0.0] * cameras
-        self._learned = [0.0] * cameras
+        self._offset, self._variance = [0.0] * cameras, [sigma_s * sigma_s] * cameras
         self._last_ns = [0] * cameras
 
     def exposed_ns(self, camera: int, stamp_ns: int) -> int:
@@ -58,7 +57,7 @@ class CameraClocks:
 
     def offsets(self) -> ClockOffsets:
         """Tell what is believed."""
-        return ClockOffsets(tuple(self._offset), tuple((self._prior + i) ** -0.5 for i in self._learned))
+        return ClockOffsets(tuple(self._offset), tuple(v**0.5 for v in self._variance))
 
     def learn(self, camera: int, now_ns: int, centre: Array, tracks: Array, sightings: Array) -> None:
         """Learn from K bodies, after their images were taken in.
@@ -79,12 +78,13 @@ class CameraClocks:
         told, information = _evidence(centre, tracks[:, :, TORSO], sightings[:, :, TORSO])
         if not information > 0.0:
             return
-        elapsed_s = min(max(now_ns - self._last_ns[camera], 0) / NS, 1.0)  # while nobody walks, nothing is forgotten
+        walked_s = min((now_ns - self._last_ns[camera]) / NS, 0.1) if self._last_ns[camera] else 0.0
         self._last_ns[camera] = now_ns
-        self._learned[camera] = self._learned[camera] * exp(-elapsed_s / MEMORY_S) + information / LASTING
-        move = told / LASTING / (self._prior + self._learned[camera])
-        self._offset[camera] = min(max(self._offset[camera] + move, -self._most_s), self._most_s)
-        known = [i for i, learned in enumerate(self._learned) if learned > 0.0]
+        variance = self._variance[camera] + WANDER_S**2 * max(walked_s, 0.0)
+        self._variance[camera] = variance = 1.0 / (1.0 / variance + information / LASTING)
+        moved_s = self._offset[camera] + variance * told / LASTING
+        self._offset[camera] = min(max(moved_s, -self._most_s), self._most_s)
+        known = [i for i, last_ns in enumerate(self._last_ns) if last_ns]
         mean = fsum(self._offset[i] for i in known) / len(known)
         for i in known:
             self._offset[i] -= mean

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion import backends, validation
+from fusion.agreement import Agreement
 from fusion.camera import Camera
 from fusion.camera_clocks import CameraClocks, ClockOffsets
 from fusion.matching import PeopleSettings, camera_blocks, checked_people, known_camera
@@ -37,7 +38,13 @@ class TrackingSettings(NamedTuple):
     told_s: float = 0.5
     """A person whom no camera sees for this long is not told, until seen again."""
     confirm_s: float = 0.2
-    """A new track is told when it is this old and was seen in three more pictures."""
+    """A new track is told when it is this old and was seen in three more pictures, by `views` cameras."""
+    views: int = 3
+    """A new track is told when so many cameras (or all, if there are fewer) saw it within `agree_s`, and for as long as
+    they did within `lost_s`: two rays of different people meet by chance, and whom two cameras see a third must be able
+    to deny. Set it to 2 where people matter at whom only two cameras look."""
+    agree_s: float = 1.0
+    """Passers-by hide somebody from a camera for less than this."""
     join_s: float = 0.15
     """Pictures that are this much older may still confirm a new person: two periods of a slow camera."""
     doubtful: float = 0.3
@@ -153,6 +160,7 @@ class Tracker:
         self._ambiguity, self._counts = np.zeros(s.crowd), np.zeros(5, np.int64)
         self._left, self._left_camera = np.zeros((room, 10, len(JOINTS))), np.zeros(room, np.int32)
         self._left_ns = np.zeros(room, np.int64)
+        self._agreement = Agreement(len(self._cameras), s.views, s.agree_s, s.lost_s)
 
     def push(self, keypoints: Iterable[Keypoints]) -> list[Tracks]:
         """Take pictures in, in any order within `lateness_s`.
@@ -241,9 +249,10 @@ class Tracker:
     def _tell(self, picture: Keypoints, track: NDArray[np.int64], doubt: NDArray[np.float64]) -> Tracks:
         n = self._counts[_COUNT]
         facts, rows = self._facts[:n], self._tracks[:n].transpose(0, 2, 1)
+        agreed = self._agreement.told(facts[:, _ID], self._index[picture.camera], picture.time_ns, track)
         known = rows[..., 6] + rows[..., 9] + rows[..., 11] <= self._settings.people.reach_m**2
         recent = picture.time_ns - facts[:, _SEEN] <= round(self._settings.told_s * 1e9)
-        told = np.flatnonzero(recent & (facts[:, _CONFIRMED] > 0) & known.any(1))
+        told = np.flatnonzero(recent & agreed & (facts[:, _CONFIRMED] > 0) & known.any(1))
         facts, rows = facts[told], rows[told]
         covariance = rows[..., _COVARIANCE].reshape(-1, len(JOINTS), 3, 3)
         joints = np.where(known[told, :, None], rows[..., :3], np.nan)
@@ -255,12 +264,14 @@ class Tracker:
 
 def _checked(settings: TrackingSettings | None) -> TrackingSettings:
     s = validation.instance("settings", settings or TrackingSettings(), TrackingSettings)
-    if isinstance(s.crowd, bool) or not isinstance(s.crowd, (int, np.integer)):
-        raise TypeError(f"crowd must be an integer; got {type(s.crowd).__name__}")
-    if not 1 <= s.crowd <= LARGEST_CROWD:
-        raise ValueError(f"crowd must lie in [1, {LARGEST_CROWD}]; got {s.crowd}")
+    for name, largest in (("crowd", LARGEST_CROWD), ("views", 64)):
+        number = getattr(s, name)
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+            raise TypeError(f"{name} must be an integer; got {type(number).__name__}")
+        if not 1 <= number <= largest:
+            raise ValueError(f"{name} must lie in [1, {largest}]; got {number}")
     validation.number("lateness_s", s.lateness_s, at_least=0, at_most=3600)
-    for name in ("walking_m_s", "reaching_m_s", "steering_s", "swinging_s", "lost_s", "told_s", "confirm_s", "join_s"):
+    for name in ("walking_m_s", "reaching_m_s", "steering_s", "swinging_s", "lost_s", "told_s", "confirm_s", "join_s", "agree_s"):
         validation.number(name, getattr(s, name), at_least=1e-3, at_most=1e3)
     validation.number("clock_s", s.clock_s, at_least=0, at_most=10)
     validation.number("doubtful", s.doubtful, at_least=0, at_most=1)
