@@ -27,8 +27,12 @@ AREA_M2 = 100.0
 """Anyone may appear anywhere, on the floor of a small store."""
 STRANGERS_PER_S = 1e-3
 """How often somebody is seen who did not come by the gate (staff, passers-by, two reflections): a guess."""
+OVERLAP_NS = NS // 2
+"""Two tracks may follow one person for so long: a track is told until nobody has seen it for this long."""
 LEAVING_NS = NS // 2
 """A track that is seen for so long after its shopper has left is somebody else."""
+UNSEEN_NS = NS // 5
+"""A track that nobody sees for so long after its shopper has left waits for somebody else to come by."""
 MEMORY_NS = 120 * NS
 """Of stretches and shoppers that are gone: beyond what anybody asks for."""
 
@@ -54,6 +58,11 @@ class Stretch:
     last_ns: int
     last_m: NDArray[np.float64]
     visitor: Visitor | None = None
+
+    @property
+    def lasted_ns(self) -> int:
+        """For how long cameras saw it."""
+        return self.last_ns - self.born_ns
 
     @property
     def shopper(self) -> str:
@@ -96,6 +105,13 @@ class Binding:
         self._pair(visible, tracks.time_ns)
         return visible
 
+    def departed(self, now_ns: int) -> list[int]:
+        """Let go of, and name, the tracks whose shoppers have left and which nobody has seen for `UNSEEN_NS` since."""
+        gone = [i for i, s in self._stretches.items() if _has_left(s, now_ns - UNSEEN_NS)]
+        for i in gone:
+            del self._stretches[i]
+        return gone
+
     def forget(self, now_ns: int) -> None:
         """Forget who is long gone."""
         self._stretches = {i: s for i, s in self._stretches.items() if s.last_ns > now_ns - MEMORY_NS}
@@ -120,6 +136,14 @@ class Binding:
                 free[column].now = stretch
 
 
+def _has_left(stretch: Stretch, before_ns: int) -> bool:
+    """Tell whether the shopper of a stretch left before that time, and was not seen since."""
+    visitor = stretch.visitor
+    if visitor is None or visitor.left_ns is None:
+        return False
+    return max(stretch.last_ns, visitor.left_ns) < before_ns
+
+
 def _is_over(stretch: Stretch, seen_ns: int) -> bool:
     """Tell whether a track has become somebody else's: its shopper has left."""
     visitor = stretch.visitor
@@ -133,6 +157,8 @@ def _cost(stretch: Stretch, visitor: Visitor) -> float:
     before = visitor.before
     if before is None:
         return -log(_soon(abs(stretch.born_ns - visitor.entered_ns) / NS, GATE_S) / 2 / AREA_M2)
+    if before.last_ns > stretch.born_ns + OVERLAP_NS:
+        return np.inf
     gap_s = max(stretch.born_ns - before.last_ns, 0) / NS
     x, y = (stretch.born_m - before.last_m).tolist()
     spread2 = min(STANDING_M**2 + (WALKING_M_S * gap_s) ** 2, FARTHEST_M**2)

@@ -20,6 +20,8 @@ GONE_NS = 5 * NS
 """Somebody unknown whom no camera has seen for so long is gone."""
 CLOCK_S = 0.3
 """A clock that is further off than this is told: exposure, encoding and network add up to a tenth of a second."""
+BRIEF_NS = NS
+"""Somebody unknown who is followed for less than this is most probably nobody: rays that met by chance."""
 ENOUGH, AGREEING = 200, 0.5
 """Of so many detections, fewer than this share are of anybody whom other cameras see: the camera is not where it was
 calibrated, or its clock is wrong."""
@@ -29,7 +31,7 @@ class Sight:
     """Tracks people by a store's cameras, and tells whose hands were where.
 
     Tracks are bound to the shoppers whom the gate let in (`fusion.binding`); the others act as shoppers of their own,
-    named ``track:N``. Where targets name a shopper, his hands are theirs and no track's; while they name anybody,
+    named ``track:N``, unless they are very brief. Where targets name a shopper, his hands are theirs and no track's; while they name anybody,
     tracks of nobody known are left out: they may well be the same people.
 
     Parameters
@@ -80,7 +82,7 @@ class Sight:
         """Return whose hands were where in a span of time."""
         told = self._targets.between(start_ns, end_ns)
         tracked = self._tracks.between(start_ns, end_ns, self._whose)
-        left_out = {*told.shoppers, *(self._stretches if told.shoppers else ())}
+        left_out = {*told.shoppers, *(n for n, s in self._stretches.items() if told.shoppers or s.lasted_ns < BRIEF_NS)}
         return joined(told, tracked.of([s for s in tracked.shoppers if s not in left_out]))
 
     def is_stranger(self, shopper: str) -> bool:
@@ -127,6 +129,7 @@ class Sight:
                 continue
             self._due_ns = tracks.time_ns + HANDS_NS
             stretches = self._binding.see(tracks)
+            self._tracker.forget(self._binding.departed(tracks.time_ns))
             self._stretches.update((s.name, s) for s in stretches)
             targets = tracks.targets()
             names = tuple(s.name for s in stretches)

@@ -196,6 +196,14 @@ class Tracker:
         """Take in all pictures that wait, at the end of a recording."""
         return self._advance(everything=True)
 
+    def forget(self, ids: Iterable[int]) -> None:
+        """Forget tracks, of people who are known to have left, before somebody else is taken for them."""
+        n = self._counts[_COUNT]
+        kept = np.flatnonzero(~np.isin(self._facts[:n, _ID], list(ids)))
+        for array in (self._tracks, self._facts, self._ambiguity):
+            array[: len(kept)] = array[kept]
+        self._counts[_COUNT] = len(kept)
+
     @property
     def health(self) -> TrackerHealth:
         """What was not used so far."""
