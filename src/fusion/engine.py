@@ -73,7 +73,7 @@ class EngineSettings:
     rate_hz: float = 60.0
     segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
-    tracking: TrackingSettings = TrackingSettings(clock_s=0.1, lateness_s=0.25)
+    tracking: TrackingSettings = TrackingSettings(clock_s=0.1, lateness_s=0.6)
 
     def __post_init__(self) -> None:
         validation.number("lateness_s", self.lateness_s, at_least=0.0)
