@@ -218,16 +218,15 @@ class Tracker:
 
     def _take(self, picture: Keypoints) -> None:
         """Let a picture wait, by the time at which it was taken as far as that is known."""
-        if self._clocks is not None:
-            camera = self._index[picture.camera]
-            ahead_s = self._clocks.ahead_s(camera)
-            stamp_ns = picture.time_ns
-            picture = replace(picture, time_ns=min(max(0, stamp_ns - round(ahead_s * 1e9)), 2**63 - 1))
-            self._ahead_s[camera, picture.time_ns] = ahead_s
-        waiting = len(self._buffer)
-        self._buffer.put(picture)
-        if self._clocks is not None and len(self._buffer) == waiting:  # refused
-            self._ahead_s.pop((camera, picture.time_ns), None)
+        if self._clocks is None:
+            self._buffer.put(picture)
+            return
+        camera, waiting = self._index[picture.camera], len(self._buffer)
+        ahead_s = self._clocks.ahead_s(camera)
+        time_ns = min(max(0, picture.time_ns - round(ahead_s * 1e9)), 2**63 - 1)
+        self._buffer.put(replace(picture, time_ns=time_ns))
+        if len(self._buffer) > waiting:  # neither late nor a duplicate
+            self._ahead_s[camera, time_ns] = ahead_s
 
     def _advance(self, *, everything: bool) -> list[Tracks]:
         return [self._step(p) for p in self._buffer.ready(everything=everything) if isinstance(p, Keypoints)]
