@@ -59,7 +59,11 @@ def main(
             own.append(scoring.item_f1(truth, scoring.units(outcome.to_dict())))
         known = {receipt["shopper"] for receipt in simulation.truth["receipts"]}
         strangers = sum(r.shopper not in known for r in outcome.receipts)
-        figures = f"{f1s[Keypoints][-1]:.3f}", f"{f1s[Targets][-1]:.3f}", f"{1e3 * clock_error_s(simulation, outcome):.1f}"
+        figures = (
+            f"{f1s[Keypoints][-1]:.3f}",
+            f"{f1s[Targets][-1]:.3f}",
+            f"{1e3 * clock_error_s(simulation, outcome):.1f}",
+        )
         asked_for = str(asked.seed), str(asked.shoppers), f"{asked.keypoint_noise_px:.1f}"
         table.add_row(*asked_for, *figures, str(strangers), f"{seconds:.1f}")
     console = Console(width=110)

@@ -306,7 +306,7 @@ class TestArguments:
 
 class TestRealPeople:
     def test_two_people_and_a_bystander(self, data: Path) -> None:
-        """Two tracks, no identity switched in 100 frames; at the bystander only two cameras look, and nobody is mixed up.
+        """Two tracks, no identity switched in 100 frames; the bystander, at whom two cameras look, is not mixed in.
 
         Asked to believe two cameras, the tracker tells the bystander as a third person.
         """

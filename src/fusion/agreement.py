@@ -1,4 +1,4 @@
-"""Which tracks enough cameras agree on: rays of different people meet by chance, in two views more often than in three."""
+"""Which tracks enough cameras agree on: in two views, rays of different people meet by chance."""
 
 import numpy as np
 from numpy.typing import NDArray

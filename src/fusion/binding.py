@@ -79,12 +79,12 @@ class Binding:
         self._count = 0
 
     def enter(self, shopper: str, time_ns: int) -> None:
-        """A shopper came in; one who is in already, by what the gate knows, came back unnoticed."""
+        """Let a shopper in, unless he is in already by what the gate knows."""
         if all(v.shopper != shopper or v.left_ns is not None for v in self._visitors):
             self._visitors.append(Visitor(shopper, time_ns))
 
     def leave(self, shopper: str, time_ns: int) -> None:
-        """A shopper went out; his track is his until then."""
+        """Let a shopper out; his track is his until then."""
         for visitor in self._visitors:
             if visitor.shopper == shopper and visitor.left_ns is None:
                 visitor.left_ns = time_ns
@@ -127,7 +127,8 @@ class Binding:
         free = [v for v in self._visitors if v.now is None or v.now in unsettled or v.now not in visible]
         for stretch in unsettled:
             if stretch.visitor is not None:
-                stretch.visitor.now = stretch.visitor = None
+                stretch.visitor.now = None
+                stretch.visitor = None
         cost = np.array([[_cost(s, v) for v in free] for s in unsettled]).reshape(len(unsettled), len(free))
         columns = assign(cost, -log(STRANGERS_PER_S / AREA_M2)).tolist()
         for stretch, column in zip(unsettled, columns, strict=True):

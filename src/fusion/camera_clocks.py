@@ -21,7 +21,7 @@ LASTING = 4.0
 WANDER_S = 0.003
 """By so much, in the root of a second of walking, an offset may change: more than quartz does, so that errors fade."""
 SETTLING_S = 1.0
-"""What is learned while the other clocks are unknown is not believed: deviations fall to a quarter within so much walking."""
+"""What is learned while other clocks are unknown is not believed: so much walking takes a deviation to a quarter."""
 STEP_S = 0.1
 """Pictures that are further apart count for no more walking than this."""
 STRAYS = 40
@@ -43,7 +43,7 @@ class ClockOffsets(NamedTuple):
 
 
 class CameraClocks:
-    """A Kalman filter of a scalar, a random walk, for each camera; sums are exact, so that bits are the same everywhere.
+    """A Kalman filter of a scalar, a random walk, for each camera; sums are exact, and bits the same everywhere.
 
     Parameters
     ----------
@@ -82,7 +82,9 @@ class CameraClocks:
 
     def offsets(self) -> ClockOffsets:
         """Tell what is believed."""
-        return ClockOffsets(tuple(self.ahead_s(i) for i in range(len(self._offset))), tuple(v**0.5 for v in self._variance))
+        return ClockOffsets(
+            tuple(self.ahead_s(i) for i in range(len(self._offset))), tuple(v**0.5 for v in self._variance)
+        )
 
     def learn(self, camera: int, now_ns: int, ahead_s: float, centre: Array, tracks: Array, sightings: Array) -> None:
         """Learn from K bodies, after their images were taken in.

@@ -292,7 +292,17 @@ def _checked(settings: TrackingSettings | None) -> TrackingSettings:
         if not 1 <= number <= largest:
             raise ValueError(f"{name} must lie in [1, {largest}]; got {number}")
     validation.number("lateness_s", s.lateness_s, at_least=0, at_most=3600)
-    for name in ("walking_m_s", "reaching_m_s", "steering_s", "swinging_s", "lost_s", "told_s", "confirm_s", "join_s", "agree_s"):
+    for name in (
+        "walking_m_s",
+        "reaching_m_s",
+        "steering_s",
+        "swinging_s",
+        "lost_s",
+        "told_s",
+        "confirm_s",
+        "join_s",
+        "agree_s",
+    ):
         validation.number(name, getattr(s, name), at_least=1e-3, at_most=1e3)
     validation.number("clock_s", s.clock_s, at_least=0, at_most=10)
     validation.number("doubtful", s.doubtful, at_least=0, at_most=1)

@@ -56,10 +56,10 @@ def compare_clocks(store: Store, observations: Iterable[Observation]) -> dict[st
     starts_ns = [i.start_ns for i in engine.finish().interactions]
     sources = [{"kind": "targets", "source": "targets", **_ahead(_compared(targets, starts_ns))}] if targets else []
     common = _compared(tracked, starts_ns)
-    for camera, offset_s, sigma_s in zip(store.cameras, *tracker.clocks, strict=True):
-        if camera.id in sent:
+    for known, offset_s, sigma_s in zip(store.cameras, *tracker.clocks, strict=True):
+        if known.id in sent:
             mutual = {"ahead_of_cameras_s": offset_s, "sigma_of_cameras_s": sigma_s}
-            sources.append({"kind": "camera", "source": camera.id, **_ahead(common, offset_s, sigma_s), **mutual})
+            sources.append({"kind": "camera", "source": known.id, **_ahead(common, offset_s, sigma_s), **mutual})
     return {"format": FORMAT, "interactions": len(starts_ns), "sources": sources}
 
 
