@@ -17,7 +17,7 @@ Persons = tuple[NDArray[np.int32], ...]
 
 
 def pose2sim(module: str = "personAssociation") -> Any | None:
-    """A module of Pose2Sim (``pip install --no-deps pose2sim rtoml anytree tqdm``), or None.
+    """Import a module of Pose2Sim (``pip install --no-deps pose2sim rtoml anytree tqdm``), or None.
 
     What it imports and these functions do not use (files of motion capture, windows) is stood in for.
     """

@@ -80,8 +80,45 @@ def test_two_tracks_at_a_time_are_two_people() -> None:
     scene.gate("enter", "a", 0.0)
     scene.until(5.0, t0=(0, 0))
     told = scene.until(20.0, t0=(0, 0), t1=(0.4, 0))
+    assert told[0].shopper == "a"
     assert told[1].visitor is None
-    assert scene.until(30.0, t1=(0.4, 0))[1].visitor is None  # it was there while he was, too
+
+
+def test_the_entrance_is_learned() -> None:
+    """Of two who appear as somebody comes in, he is the one who appears where others came in."""
+    scene = Scene()
+    for i in range(3):
+        scene.gate("enter", f"s{i}", 5.0 * i)
+        scene.until(5.0 * (i + 1), **{f"t{k}": (3.0 * (i - k), 0.0) for k in range(i + 1)})
+    scene.gate("enter", "a", 15.0)
+    told = scene.until(20.0, t7=(4, 4), t8=(0.2, 0), **{f"t{k}": (3.0 * (2 - k), 1.0) for k in range(3)})
+    assert told[7].visitor is None
+    assert told[8].shopper == "a"
+
+
+def test_a_phantom_is_given_up_for_who_came_in() -> None:
+    """Somebody else was taken for the newcomer, and vanishes; the newcomer was there all the time."""
+    scene = Scene()
+    for i in range(2):
+        scene.gate("enter", f"s{i}", 5.0 * i)
+        scene.until(5.0 * (i + 1), **{f"t{k}": (3.0 * (i - k), 0.0) for k in range(i + 1)})
+    others = {"t0": (3.0, 1.0), "t1": (0.0, 1.0)}
+    scene.gate("enter", "a", 10.0)
+    assert scene.until(13.0, t7=(1.5, 1.5), **others)[7].shopper == "a"
+    assert scene.until(14.0, t7=(1.5, 1.5), t8=(0, 0), **others)[8].visitor is None
+    assert scene.until(16.0, t8=(0, 0), **others)[8].shopper == "a"
+
+
+def test_what_is_brief_leaves_no_trace() -> None:
+    scene = Scene()
+    scene.gate("enter", "a", 0.0)
+    scene.until(5.0, t0=(0, 0))
+    flash = scene.until(6.0, t1=(0.5, 0))[1] if scene.until(5.5) == {} else None
+    assert flash is not None
+    scene.until(7.0)
+    told = scene.until(9.0, t2=(0.3, 0))
+    assert flash.visitor is None
+    assert told[2].shopper == "a"
 
 
 def test_a_track_that_goes_on_after_the_exit_is_somebody_else() -> None:

@@ -40,7 +40,7 @@ FLAGS = {
     PHANTOM: "phantom",
     DRIFTING: "drifting",
 }
-TRACKING = TrackingSettings(clock_s=0.1, lateness_s=0.6)
+TRACKING = TrackingSettings(clock_s=0.2, lateness_s=1.0)
 DETECTION_NS = NS
 """By then the segmentation has noticed a change that began."""
 SILENCE_NS = 2 * NS
@@ -64,8 +64,8 @@ class EngineSettings:
     rate_hz : float
         Sampling rate of the scales.
     segmentation, association, tracking
-        Settings of the stages. Stamps of cameras are 0.1 s off, as exposure, encoding and network add up to; tracking
-        learns by how much.
+        Settings of the stages. Stamps of cameras are some tenths of a second off, as exposure, encoding and network
+        add up to; tracking learns by how much.
     """
 
     lateness_s: float = 3.0

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fusion.binding import Binding, Stretch
+from fusion.binding import BRIEF_NS, Binding, Stretch
 from fusion.hands import HandPaths, Hands, joined
 from fusion.observations import GateEvent, Keypoints, Observation, Targets
 from fusion.store import Store
@@ -20,8 +20,6 @@ GONE_NS = 5 * NS
 """Somebody unknown whom no camera has seen for so long is gone."""
 CLOCK_S = 0.3
 """A clock that is further off than this is told: exposure, encoding and network add up to a tenth of a second."""
-BRIEF_NS = NS
-"""Somebody unknown who is followed for less than this is most probably nobody: rays that met by chance."""
 ENOUGH, AGREEING = 200, 0.5
 """Of so many detections, fewer than this share are of anybody whom other cameras see: the camera is not where it was
 calibrated, or its clock is wrong."""
