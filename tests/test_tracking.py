@@ -314,8 +314,8 @@ def test_a_rig_is_a_sequence_of_cameras(rng: np.random.Generator) -> None:
     batch = [next(k for k in keypoints if k.camera == c.id) for c in rig]
     by_rig, by_cameras = match_persons(rig, batch), match_persons(cameras, batch)
     assert [p.tolist() for p in by_rig.persons] == [p.tolist() for p in by_cameras.persons] == [[0]] * 3
-    with pytest.raises(ValueError, match="must be of one of the cameras 0, 1"):
-        Tracker(rig.subset(["0", "1"])).push(keypoints)
+    with pytest.raises(ValueError, match="must be of one of the cameras c0, c1"):
+        Tracker(rig.subset(["c0", "c1"])).push(keypoints)
 
 
 class TestRealPeople:
