@@ -16,16 +16,7 @@ from fusion.association import AssociationSettings, Associator, Candidate
 from fusion.observations import GateEvent, ItemScores, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt, cart
-from fusion.segmentation import (
-    DRIFTING,
-    DROPOUT,
-    NOISY,
-    PHANTOM,
-    SATURATED,
-    STUCK,
-    Segmenter,
-    WeightEvent,
-)
+from fusion.segmentation import DRIFTING, DROPOUT, NOISY, PHANTOM, SATURATED, STUCK, Segmenter, WeightEvent
 from fusion.segmentation_settings import MOST_G, SegmentationSettings
 from fusion.sight import Sight
 from fusion.store import Facing, Fixture, Store
@@ -41,6 +32,7 @@ FLAGS = {
     DRIFTING: "drifting",
 }
 TRACKING = TrackingSettings(clock_s=0.2, lateness_s=1.0)
+"""Clocks of cameras may be half a second off, and are learned."""
 DETECTION_NS = NS
 """By then the segmentation has noticed a change that began."""
 SILENCE_NS = 2 * NS
