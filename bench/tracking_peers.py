@@ -16,16 +16,16 @@ Array = NDArray[np.float64]
 Persons = tuple[NDArray[np.int32], ...]
 
 
-def pose2sim() -> Any | None:
-    """Pose2Sim's personAssociation (``pip install --no-deps pose2sim rtoml anytree tqdm``), or None.
+def pose2sim(module: str = "personAssociation") -> Any | None:
+    """Import a module of Pose2Sim (``pip install --no-deps pose2sim rtoml anytree tqdm``), or None.
 
     What it imports and these functions do not use (files of motion capture, windows) is stood in for.
     """
     for _ in range(20):
         try:
-            return importlib.import_module("Pose2Sim.personAssociation")
+            return importlib.import_module(f"Pose2Sim.{module}")
         except ModuleNotFoundError as error:
-            if error.name is None or error.name.startswith("Pose2Sim"):
+            if error.name is None or error.name.startswith(("Pose2Sim", "cv2")):
                 return None
             sys.modules[error.name] = MagicMock()
     return None
@@ -51,6 +51,22 @@ def by_pose2sim(module: Any, cameras: list[Camera], keypoints: list[Keypoints]) 
             if not np.isnan(d):
                 persons[c][int(d)] = i
     return tuple(persons)
+
+
+def triangulated_by_pose2sim(module: Any, cameras: list[Camera], px: Array, likelihood: Array) -> Array:
+    """Points (N, 3) from images (N, V, 2) of known people as Pose2Sim triangulates them, with its default settings.
+
+    Linear triangulation weighted by the detector's scores, of the largest set of cameras with a reprojection error
+    below 15 px; as by default, images are taken as free of distortion, which here is below a pixel.
+    """
+    projections = [c.matrix @ np.column_stack([c.rotation, c.translation_m]) for c in cameras]
+    points = np.full((len(px), 3), np.nan)
+    for i, (images, weights) in enumerate(zip(px, likelihood, strict=True)):
+        seen = np.where(np.isnan(images[:, 0]), np.nan, weights)
+        if np.isfinite(seen).sum() >= 2:
+            keypoint = images[:, 0].copy(), images[:, 1].copy(), seen
+            points[i] = module.triangulation_from_best_cameras({}, keypoint, keypoint, projections, None)[0]
+    return points
 
 
 def by_filterpy(kalman: Any, seconds: Array, places: list[Array]) -> list[NDArray[np.int64]]:

@@ -53,6 +53,33 @@ def test_simulate_then_replay(tmp_path: Path) -> None:
     assert scoring.item_f1(scoring.units(truth), scoring.units(outcome)) > 0.5
 
 
+def test_demo_from_keypoints_alone() -> None:
+    result = fusion("demo", "--seed", "1", "--duration", "25", "--shoppers", "2", "--from-keypoints", "--cameras", "6")
+    assert result.returncode == 0, result.stderr
+    right, _, total = result.stdout.splitlines()[-1].split()[:3]
+    assert int(right) >= int(total) - 1
+    assert int(total) >= 2
+
+
+def test_clocks_of_a_simulated_recording(tmp_path: Path) -> None:
+    recording = tmp_path / "r"
+    result = fusion("simulate", recording, "--seed", "3", "--duration", "40", "--shoppers", "4", "--cameras", "4")
+    assert result.returncode == 0, result.stderr
+    result = fusion("clocks", recording, "--json")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["format"] == "fusion.clocks/1"
+    truth = json.loads((recording / "truth.json").read_text())["cameras"]
+    mean = sum(c["clock_offset_s"] for c in truth) / len(truth)
+    sources = {s["source"]: s for s in told["sources"]}
+    assert set(sources) == {"targets", *(c["camera"] for c in truth)}
+    for c in truth:
+        source = sources[c["camera"]]
+        assert abs(source["ahead_of_cameras_s"] - (c["clock_offset_s"] - mean)) < 0.02
+        assert abs(source["ahead_s"] - c["clock_offset_s"]) < 0.3
+    assert "ahead of the" in fusion("clocks", recording).stdout
+
+
 def test_a_recording_is_not_overwritten(tmp_path: Path) -> None:
     refused(fusion("simulate", tmp_path), str(tmp_path))
 
@@ -75,6 +102,8 @@ def test_info_tells_versions_and_build() -> None:
         (["dance"], ["dance"]),
         (["demo", "--seed", "-1"], ["--seed"]),
         (["demo", "--duration", "nan"], ["duration"]),
+        (["demo", "--cameras", "-1"], ["--cameras"]),
+        (["clocks", "no/such/folder"], ["no/such/folder", "does not exist"]),
     ],
 )
 def test_bad_arguments_end_with_2(arguments: list[str], words: list[str], tmp_path: Path) -> None:

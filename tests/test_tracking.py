@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from crosscheck import agree
-from fusion import Camera, Keypoints, Tracker, TrackingSettings, Tracks, project, triangulate
+from fusion import Camera, CameraRig, Keypoints, Tracker, TrackingSettings, Tracks, match_persons, project, triangulate
 from people import FIRST_NS, bodies, ceiling, pictures, scattered
 
 SECOND = 1_000_000_000
@@ -304,9 +304,23 @@ class TestArguments:
             native.step(*crowd, np.zeros(3, ints), counts, seen, 0, 5, *rest)
 
 
+def test_a_rig_is_a_sequence_of_cameras(rng: np.random.Generator) -> None:
+    cameras = ceiling(3)
+    rig, keypoints = CameraRig(cameras), walk(rng, cameras, lambda t: [[-1.5 + t, 0.0]], 1.0)
+    one, other = Tracker(rig), Tracker(cameras)
+    told_rig, told_cameras = one.push(keypoints) + one.flush(), other.push(keypoints) + other.flush()
+    assert [f.ids.tolist() for f in told_rig] == [f.ids.tolist() for f in told_cameras]
+    assert told_rig[-1].joints_m.tobytes() == told_cameras[-1].joints_m.tobytes()
+    batch = [next(k for k in keypoints if k.camera == c.id) for c in rig]
+    by_rig, by_cameras = match_persons(rig, batch), match_persons(cameras, batch)
+    assert [p.tolist() for p in by_rig.persons] == [p.tolist() for p in by_cameras.persons] == [[0]] * 3
+    with pytest.raises(ValueError, match="must be of one of the cameras c0, c1"):
+        Tracker(rig.subset(["c0", "c1"])).push(keypoints)
+
+
 class TestRealPeople:
     def test_two_people_and_a_bystander(self, data: Path) -> None:
-        """Two tracks, no identity switched in 100 frames; at the bystander only two cameras look, and nobody is mixed up.
+        """Two tracks, no identity switched in 100 frames; the bystander, at whom two cameras look, is not mixed in.
 
         Asked to believe two cameras, the tracker tells the bystander as a third person.
         """

@@ -1,4 +1,4 @@
-"""Which tracks enough cameras agree on: rays of different people meet by chance, in two views more often than in three."""
+"""Which tracks enough cameras agree on: in two views, rays of different people meet by chance."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +29,13 @@ class Agreement:
         self, ids: NDArray[np.int64], camera: int, now_ns: int, detections: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Take in a picture, whose detections are of these tracks, and tell which tracks enough cameras agree on."""
-        if not np.array_equal(ids, self._ids):
+        if len(ids) != len(self._ids) or (ids != self._ids).any():
             self._follow(ids)
-        self._seen_ns[np.isin(ids, detections), camera] = now_ns
+        if len(ids):
+            at = np.minimum(ids.searchsorted(detections), len(ids) - 1)
+            self._seen_ns[at[ids[at] == detections], camera] = now_ns
         since_ns = now_ns - np.where(self._told, self._lost_ns, self._new_ns)
-        self._told = (self._seen_ns >= since_ns[:, None]).sum(1) >= self._least
+        self._told = np.count_nonzero(self._seen_ns >= since_ns[:, None], axis=1) >= self._least
         return self._told
 
     def _follow(self, ids: NDArray[np.int64]) -> None:

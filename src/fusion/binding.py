@@ -5,6 +5,7 @@ nobody's, are paired by exact assignment: who has just come in with who is first
 lost with who appears near-by soon after. A pairing may change for `SETTLE_S`; hands are asked for later than that.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from math import exp, log, pi
 
@@ -27,6 +28,12 @@ AREA_M2 = 100.0
 """Anyone may appear anywhere, on the floor of a small store."""
 STRANGERS_PER_S = 1e-3
 """How often somebody is seen who did not come by the gate (staff, passers-by, two reflections): a guess."""
+ENTRANCES, ENTRANCE_M = 50, 0.5
+"""Where the last so many shoppers were first seen tells where the next will be, to a step: the entrance is learned."""
+BRIEF_NS = NS
+"""Who is seen for less than this is most probably nobody: rays that met by chance."""
+WRONG = 0.05
+"""Probability that a shopper's stretch before was somebody else's, or nobody's."""
 OVERLAP_NS = NS // 2
 """Two tracks may follow one person for so long: a track is told until nobody has seen it for this long."""
 LEAVING_NS = NS // 2
@@ -75,16 +82,17 @@ class Binding:
 
     def __init__(self) -> None:
         self._visitors: list[Visitor] = []
+        self._entrances: deque[NDArray[np.float64]] = deque(maxlen=ENTRANCES)
         self._stretches: dict[int, Stretch] = {}
         self._count = 0
 
     def enter(self, shopper: str, time_ns: int) -> None:
-        """A shopper came in; one who is in already, by what the gate knows, came back unnoticed."""
+        """Let a shopper in, unless he is in already by what the gate knows."""
         if all(v.shopper != shopper or v.left_ns is not None for v in self._visitors):
             self._visitors.append(Visitor(shopper, time_ns))
 
     def leave(self, shopper: str, time_ns: int) -> None:
-        """A shopper went out; his track is his until then."""
+        """Let a shopper out; his track is his until then."""
         for visitor in self._visitors:
             if visitor.shopper == shopper and visitor.left_ns is None:
                 visitor.left_ns = time_ns
@@ -123,17 +131,55 @@ class Binding:
             return
         for visitor in self._visitors:
             if visitor.now is not None and visitor.now not in unsettled:
-                visitor.before = visitor.now
+                self._settle(visitor, visitor.now, visitor.now in visible)
         free = [v for v in self._visitors if v.now is None or v.now in unsettled or v.now not in visible]
         for stretch in unsettled:
             if stretch.visitor is not None:
-                stretch.visitor.now = stretch.visitor = None
-        cost = np.array([[_cost(s, v) for v in free] for s in unsettled]).reshape(len(unsettled), len(free))
+                stretch.visitor.now = None
+                stretch.visitor = None
+        cost = np.array([[self._cost(s, v) for v in free] for s in unsettled]).reshape(len(unsettled), len(free))
         columns = assign(cost, -log(STRANGERS_PER_S / AREA_M2)).tolist()
         for stretch, column in zip(unsettled, columns, strict=True):
             if column >= 0:
                 stretch.visitor = free[column]
                 free[column].now = stretch
+
+    def _settle(self, visitor: Visitor, stretch: Stretch, visible: bool) -> None:
+        """Believe a pairing, unless it was too brief."""
+        if not visible and stretch.lasted_ns < BRIEF_NS:
+            visitor.now = stretch.visitor = None
+            return
+        if visitor.before is None:
+            self._entrances.append(stretch.born_m)
+        visitor.before = stretch
+
+    def _cost(self, stretch: Stretch, visitor: Visitor) -> float:
+        """Return the negative log of how likely a visitor appears when and where a stretch begins, per s and m^2."""
+        if visitor.left_ns is not None and stretch.born_ns > visitor.left_ns:
+            return np.inf
+        came = _soon(abs(stretch.born_ns - visitor.entered_ns) / NS, GATE_S) / 2 * self._entrance(stretch.born_m)
+        before = visitor.before
+        return -log(came if before is None else WRONG * came + (1 - WRONG) * _continued(before, stretch))
+
+    def _entrance(self, place_m: NDArray[np.float64]) -> float:
+        """Density of where shoppers are first seen, per m^2: anywhere, or where others were (Parzen 1962)."""
+        near = sum(_normal(place_m - known_m, ENTRANCE_M**2) for known_m in self._entrances)
+        return (1 / AREA_M2 + near) / (1 + len(self._entrances))
+
+
+def _continued(before: Stretch, stretch: Stretch) -> float:
+    """Density of who was lost appearing when and where a stretch begins, per s and m^2."""
+    if before.last_ns > stretch.born_ns + OVERLAP_NS:
+        return 0.0
+    gap_s = max(stretch.born_ns - before.last_ns, 0) / NS
+    spread2 = min(STANDING_M**2 + (WALKING_M_S * gap_s) ** 2, FARTHEST_M**2)
+    return _soon(gap_s, LOST_S) * _normal(stretch.born_m - before.last_m, spread2)
+
+
+def _normal(away_m: NDArray[np.float64], spread2: float) -> float:
+    """Density of a normal distribution in the plane, per m^2."""
+    x, y = away_m.tolist()
+    return exp(-0.5 * min((x * x + y * y) / spread2, 100.0)) / (2 * pi * spread2)
 
 
 def _has_left(stretch: Stretch, before_ns: int) -> bool:
@@ -148,22 +194,6 @@ def _is_over(stretch: Stretch, seen_ns: int) -> bool:
     """Tell whether a track has become somebody else's: its shopper has left."""
     visitor = stretch.visitor
     return visitor is not None and visitor.left_ns is not None and seen_ns > visitor.left_ns + LEAVING_NS
-
-
-def _cost(stretch: Stretch, visitor: Visitor) -> float:
-    """Return the negative log of how likely a visitor appears when and where a stretch begins, per s and m^2."""
-    if visitor.left_ns is not None and stretch.born_ns > visitor.left_ns:
-        return np.inf
-    before = visitor.before
-    if before is None:
-        return -log(_soon(abs(stretch.born_ns - visitor.entered_ns) / NS, GATE_S) / 2 / AREA_M2)
-    if before.last_ns > stretch.born_ns + OVERLAP_NS:
-        return np.inf
-    gap_s = max(stretch.born_ns - before.last_ns, 0) / NS
-    x, y = (stretch.born_m - before.last_m).tolist()
-    spread2 = min(STANDING_M**2 + (WALKING_M_S * gap_s) ** 2, FARTHEST_M**2)
-    nearness = exp(-0.5 * min((x * x + y * y) / spread2, 100.0)) / (2 * pi * spread2)
-    return -log(_soon(gap_s, LOST_S) * nearness)
 
 
 def _soon(gap_s: float, half_s: float) -> float:

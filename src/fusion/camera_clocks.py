@@ -19,8 +19,15 @@ SLOWEST_M_S = 0.3
 LASTING = 4.0
 """Errors of detected joints last for some pictures: so many tell what one of independent errors would."""
 WANDER_S = 0.003
-"""By so much, in the root of a second of walking, an offset may change: quartz does not, but what was learned while the
-other cameras' clocks were unknown must be unlearned."""
+"""By so much, in the root of a second of walking, an offset may change: more than quartz does, so that errors fade."""
+SETTLING_S = 1.0
+"""What is learned while other clocks are unknown is not believed: so much walking takes a deviation to a quarter."""
+STEP_S = 0.1
+"""Pictures that are further apart count for no more walking than this."""
+STRAYS = 40
+"""After so many detections in a row that are nobody's, a camera's clock may have jumped, and is learned anew."""
+DEPTH_M = 3.0
+"""Of somebody before a camera, for how far a wrong clock moves the image."""
 GATE = 16.0
 """Squared whitened residual of a joint that no clock explains."""
 NS = 1_000_000_000
@@ -36,7 +43,7 @@ class ClockOffsets(NamedTuple):
 
 
 class CameraClocks:
-    """A Kalman filter of a scalar, a random walk, for each camera; sums are exact, so that bits are the same everywhere.
+    """A Kalman filter of a scalar, a random walk, for each camera; sums are exact, and bits the same everywhere.
 
     Parameters
     ----------
@@ -44,22 +51,42 @@ class CameraClocks:
         How many.
     sigma_s : float
         Standard deviation of an offset before anybody walked, seconds.
+    most_s : float
+        Largest offset that is believed, seconds: pictures must not come too late by their mended stamps.
     """
 
-    def __init__(self, cameras: int, sigma_s: float) -> None:
-        self._most_s = 5.0 * sigma_s
+    def __init__(self, cameras: int, sigma_s: float, most_s: float) -> None:
+        self._sigma_s, self._most_s = sigma_s, most_s
         self._offset, self._variance = [0.0] * cameras, [sigma_s * sigma_s] * cameras
+        self._walked_s, self._strays = [0.0] * cameras, [0] * cameras
         self._last_ns = [0] * cameras
+        self._mean = 0.0
 
-    def exposed_ns(self, camera: int, stamp_ns: int) -> int:
-        """Return when a picture was taken by the mean clock, given its stamp."""
-        return min(max(0, stamp_ns - round(self._offset[camera] * NS)), 2**63 - 1)
+    def ahead_s(self, camera: int) -> float:
+        """Tell how far a camera's stamps are believed to be ahead of the mean clock."""
+        return min(max(self._offset[camera] - self._mean, -self._most_s), self._most_s)
+
+    def blur(self, camera: int, sightings: Array, speed_m_s: float) -> None:
+        """Widen the noise of images (N, 10, 8), in place, by what the camera's clock lets bodies move."""
+        moved_m = speed_m_s * self._variance[camera] ** 0.5 / DEPTH_M
+        for row in (0, 3):
+            x, y, z = (sightings[:, row + k] * moved_m for k in range(3))
+            sightings[:, row : row + 3] *= (1.0 / np.sqrt(1.0 + (x * x + y * y + z * z)))[:, None]
+
+    def stray(self, camera: int, detections: int) -> None:
+        """Count detections that are nobody's; 0 where one is somebody's."""
+        self._strays[camera] = self._strays[camera] + detections if detections else 0
+        if self._strays[camera] >= STRAYS:
+            self._strays[camera], self._walked_s[camera] = 0, 0.0
+            self._variance[camera] = self._sigma_s**2
 
     def offsets(self) -> ClockOffsets:
         """Tell what is believed."""
-        return ClockOffsets(tuple(self._offset), tuple(v**0.5 for v in self._variance))
+        return ClockOffsets(
+            tuple(self.ahead_s(i) for i in range(len(self._offset))), tuple(v**0.5 for v in self._variance)
+        )
 
-    def learn(self, camera: int, now_ns: int, centre: Array, tracks: Array, sightings: Array) -> None:
+    def learn(self, camera: int, now_ns: int, ahead_s: float, centre: Array, tracks: Array, sightings: Array) -> None:
         """Learn from K bodies, after their images were taken in.
 
         Parameters
@@ -67,7 +94,9 @@ class CameraClocks:
         camera : int
             Whose picture it is.
         now_ns : int
-            When it was taken.
+            When it was taken, if its stamp was `ahead_s`.
+        ahead_s : float
+            What was believed of its stamp: pictures wait for each other, and more is known now.
         centre : (3,) float64
             The camera's, metres.
         tracks : (K, 27, 8) float64
@@ -78,16 +107,17 @@ class CameraClocks:
         told, information = _evidence(centre, tracks[:, :, TORSO], sightings[:, :, TORSO])
         if not information > 0.0:
             return
-        walked_s = min((now_ns - self._last_ns[camera]) / NS, 0.1) if self._last_ns[camera] else 0.0
+        walked_s = min(max(now_ns - self._last_ns[camera], 0) / NS, STEP_S)
         self._last_ns[camera] = now_ns
-        variance = self._variance[camera] + WANDER_S**2 * max(walked_s, 0.0)
-        self._variance[camera] = variance = 1.0 / (1.0 / variance + information / LASTING)
-        moved_s = self._offset[camera] + variance * told / LASTING
-        self._offset[camera] = min(max(moved_s, -self._most_s), self._most_s)
+        self._walked_s[camera] += walked_s
+        variance = self._variance[camera] + WANDER_S**2 * walked_s
+        variance = 1.0 / (1.0 / variance + information / LASTING)
+        measured = ahead_s + self._mean + told / information
+        self._offset[camera] += variance * information / LASTING * (measured - self._offset[camera])
+        unsettled_s = self._sigma_s / (1.0 + self._walked_s[camera] / SETTLING_S) ** 2
+        self._variance[camera] = max(variance, unsettled_s**2)
         known = [i for i, last_ns in enumerate(self._last_ns) if last_ns]
-        mean = fsum(self._offset[i] for i in known) / len(known)
-        for i in known:
-            self._offset[i] -= mean
+        self._mean = fsum(self._offset[i] for i in known) / len(known)
 
 
 def _evidence(centre: Array, t: Array, s: Array) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The commands: demo, simulate, replay, calibrate, doctor, info; `fusion.insight_commands` has those on outcomes."""
+"""The commands: demo, simulate, replay, calibrate, clocks, doctor, info; `fusion.insight_commands` has others."""
 
 import json
 import platform
@@ -17,7 +17,14 @@ from rich.progress import track
 from rich.table import Table
 
 from fusion import ConfidenceModel, Engine, EngineSettings, Outcome, Store, __version__, backends, scoring, tables
-from fusion.calibration import BoardObservations, calibrate, charuco_corners, detect_corners, read_observations
+from fusion.calibration import (
+    BoardObservations,
+    calibrate,
+    charuco_corners,
+    compare_clocks,
+    detect_corners,
+    read_observations,
+)
 from fusion.doctor import Diagnosis, Doctor
 from fusion.errors import RecordingError
 from fusion.learning import settings_name
@@ -35,6 +42,8 @@ out = Console()
 err = Console(stderr=True)
 CONFIDENCE, MASSES = "confidence.json", "masses.json"
 """Of a model's folder; the first only where there was truth to learn from."""
+KEYPOINT_CAMERAS = 8
+"""Of a demo from keypoints: every place of the aisle is seen by three and more."""
 OUT_OF_STEP = 3.0
 """A camera whose noise is so many times that within its views is told to be out of step with the others."""
 
@@ -44,6 +53,7 @@ Backend = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the simulation.")]
 Duration = Annotated[float, typer.Option("--duration", min=20.0, help="Length of the simulation, seconds.")]
 Shoppers = Annotated[int, typer.Option("--shoppers", min=1, max=50, help="How many shoppers come.")]
+Cameras = Annotated[int, typer.Option("--cameras", min=0, max=64, help="How many cameras report keypoints.")]
 RecordingFolder = Annotated[Path, typer.Argument(metavar="RECORDING", help="Folder of a recording.")]
 Format = Annotated[str, typer.Option("--format", help="auto, nanostore or fusion.")]
 StoreMeta = Annotated[Path | None, typer.Option("--store-meta", help="NanoStore only: folder of the store's geometry.")]
@@ -53,12 +63,25 @@ OutFile = Annotated[Path | None, typer.Option("--out", help="Write the outcome d
 
 @app.command()
 def demo(
-    seed: Seed = 0, duration: Duration = 60.0, shoppers: Shoppers = 4, backend: Backend = None, out_file: OutFile = None
+    seed: Seed = 0,
+    duration: Duration = 60.0,
+    shoppers: Shoppers = 4,
+    cameras: Cameras = 0,
+    from_keypoints: Annotated[
+        bool, typer.Option("--from-keypoints", help="See shoppers by cameras alone (8 unless told), not by targets.")
+    ] = False,
+    backend: Backend = None,
+    out_file: OutFile = None,
 ) -> None:
     """Simulate a store, replay it, and print the receipts beside the truth."""
     with reported(backend):
+        if from_keypoints and not cameras:
+            cameras = KEYPOINT_CAMERAS
+        settings = SimulationSettings(
+            seed=seed, duration_s=duration, shoppers=shoppers, cameras=cameras, targets=not from_keypoints
+        )
         with err.status("simulating"):
-            simulation = simulate(SimulationSettings(seed=seed, duration_s=duration, shoppers=shoppers))
+            simulation = simulate(settings)
         observations = simulation.observations
         outcome = replayed(simulation.store, observations, len(observations))
         checks = scoring.check_lines(scoring.units(simulation.truth), scoring.units(outcome.to_dict()))
@@ -74,11 +97,13 @@ def simulate_command(
     seed: Seed = 0,
     duration: Duration = 60.0,
     shoppers: Shoppers = 4,
+    cameras: Cameras = 0,
 ) -> None:
     """Simulate a store and write it as a recording, with its truth."""
     with reported(None):
+        settings = SimulationSettings(seed=seed, duration_s=duration, shoppers=shoppers, cameras=cameras)
         with err.status("simulating"):
-            simulation = simulate(SimulationSettings(seed=seed, duration_s=duration, shoppers=shoppers))
+            simulation = simulate(settings)
         write_recording(path, simulation.store, simulation.observations, truth=simulation.truth)
         out.print(f"{len(simulation.observations)} observations written to {path}")
 
@@ -170,6 +195,28 @@ def _pair(name: str, text: str) -> tuple[int, int]:
     if numbers is None:
         raise ValueError(f"--{name} must be two numbers such as 8x6; got {text!r}")
     return int(numbers[1]), int(numbers[2])
+
+
+@app.command()
+def clocks(
+    path: RecordingFolder,
+    format: Format = "auto",
+    store_meta: StoreMeta = None,
+    backend: Backend = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the offsets as JSON instead of a table.")] = False,
+) -> None:
+    """Tell how far the clocks of cameras and of the body tracker are ahead of the scales', from what both saw.
+
+    Arms are stretched most when something is taken; cameras among each other agree on people who walk.
+    """
+    with reported(backend):
+        recording = open_recording(path, format=format, store_meta=store_meta)
+        observations = track(recording, "watching", total=recording.size, console=err, transient=True)
+        told = compare_clocks(recording.store, observations)
+        if as_json:
+            print(json.dumps(told, indent=1, allow_nan=False))
+        else:
+            out.print(tables.clocks(told))
 
 
 @app.command("doctor")

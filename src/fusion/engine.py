@@ -16,7 +16,7 @@ from fusion import validation
 from fusion.association import AssociationSettings, Associator, Candidate, Joint
 from fusion.carts import cart
 from fusion.confidence import ConfidenceModel
-from fusion.observations import GateEvent, ItemScores, Keypoints, Observation, ScalePacket, TagReads, Targets
+from fusion.observations import GateEvent, ItemScores, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt
 from fusion.review import ReviewPolicy
@@ -45,6 +45,8 @@ FLAGS = {
     PHANTOM: "phantom",
     DRIFTING: "drifting",
 }
+TRACKING = TrackingSettings(clock_s=0.2, lateness_s=1.0)
+"""Clocks of cameras may be half a second off, and are learned."""
 DETECTION_NS = NS
 """By then the segmentation has noticed a change that began."""
 SILENCE_NS = 2 * NS
@@ -74,8 +76,8 @@ class EngineSettings:
     rate_hz : float
         Sampling rate of the scales.
     segmentation, association, tracking
-        Settings of the stages. Stamps of cameras are 0.1 s off, as exposure, encoding and network add up to; tracking
-        learns by how much.
+        Settings of the stages. Stamps of cameras are some tenths of a second off, as exposure, encoding and network
+        add up to; tracking learns by how much.
     """
 
     lateness_s: float = 3.0
@@ -85,7 +87,7 @@ class EngineSettings:
     rate_hz: float = 60.0
     segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
-    tracking: TrackingSettings = TrackingSettings(clock_s=0.1, lateness_s=0.25)
+    tracking: TrackingSettings = TRACKING
 
     def __post_init__(self) -> None:
         validation.number("lateness_s", self.lateness_s, at_least=0.0)
@@ -183,18 +185,14 @@ class Engine:
         interactions = self._revised()
         open_ = self._carts(list(self._present), interactions, final=False)
         plates = [entry for scale in self._scales.values() for entry in scale.health(self._now_ns)]
-        cameras = tuple(self._sight.health(self._now_ns))
-        late, unused = self._buffer.late + self._sight.late, self._unused + self._sight.refused
-        health = Health(tuple(plates), cameras, late, self._buffer.duplicates, unused)
+        cameras, late = tuple(self._sight.health(self._now_ns)), self._buffer.late + self._sight.late
+        health = Health(tuple(plates), cameras, late, self._buffer.duplicates, self._unused + self._sight.refused)
         return Outcome((*self._receipts, *open_), interactions, health)
 
-    def _check(self, observation: Observation) -> None:
+    def _check(self, observation: object) -> None:
         if not isinstance(observation, Observation):
-            raise TypeError(
-                f"observations must be of the types in fusion.observations; got {type(observation).__name__}"
-            )
-        if isinstance(observation, Keypoints):
-            self._sight.check(observation)
+            raise TypeError(f"observations must be of fusion.observations; got {type(observation).__name__}")
+        self._sight.check(observation)
         if isinstance(observation, ScalePacket):
             scale = self._scales.get(observation.fixture)
             if scale is None:
@@ -303,29 +301,11 @@ class Engine:
 
     def _carts(self, shoppers: list[str], interactions: tuple[Interaction, ...], *, final: bool) -> list[Receipt]:
         """Write receipts; of tracks of nobody known, those that have lines, for a person to look at."""
-        carts = []
-        for s in shoppers:
-            judging = (self._settings.review_below, self._settings.review, self._confidence)
-            receipt = cart(self._store, s, self._associator.baskets(s), interactions, *judging, final=final)
-            stranger = self._sight.is_stranger(s)
-            if receipt.lines or not stranger:
-                carts.append(replace(receipt, needs_review=True) if stranger else receipt)
-        return carts
-
-
-def _begun(scale: "_Scale", event: WeightEvent, told: Told | None) -> Interaction:
-    """Tell of an event before anything is known of its causes."""
-    change = event if told is None else told.change
-    return Interaction(
-        f"{scale.fixture}:{event.id}",
-        "touch",
-        event.start_ns,
-        event.end_ns,
-        tuple(scale.plates[i] for i in change.plates),
-        float(change.delta_g.sum(dtype=np.float64)),
-        float(np.sqrt((change.sigma_g.astype(np.float64) ** 2).sum())),
-        (),
-    )
+        least, strange = self._settings.review_below, self._sight.is_stranger
+        baskets = ((s, self._associator.baskets(s)) for s in shoppers)
+        carts = [cart(self._store, s, b, interactions, final=final, review_below=least) for s, b in baskets]
+        told = [c for c in carts if c.lines or not strange(c.shopper)]
+        return [replace(c, needs_review=True) if strange(c.shopper) else c for c in told]
 
 
 def _caused(interaction: Interaction, causes: Sequence[Candidate]) -> Interaction:

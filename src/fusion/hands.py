@@ -74,12 +74,12 @@ class Hands:
         spread = np.full((*wrist.shape, 3), np.nan) if covariance_m2 is None else covariance_m2[:, _WRISTS]
         with np.errstate(over="ignore", invalid="ignore"):  # joints may be infinite; a hand that is so was not seen
             forearm = wrist - elbow
-            known = np.isfinite(forearm).all(axis=-1, keepdims=True)
+            known = np.asarray(np.isfinite(forearm).all(axis=-1, keepdims=True))
             grip = wrist + GRIP * np.where(known, forearm, 0.0)
             if covariance_m2 is not None:  # joints err each for itself
                 beyond = (1 + GRIP) ** 2 * spread + GRIP**2 * covariance_m2[:, _ELBOWS]
                 spread = np.where(known[..., None], beyond, spread)
-        seen = np.isfinite(grip).all(axis=-1, keepdims=True)
+        seen = np.asarray(np.isfinite(grip).all(axis=-1, keepdims=True))
         self._time_ns.append(targets.time_ns)
         self._frames.append((targets.shoppers, np.where(seen, grip, np.nan), np.where(seen[..., None], spread, np.nan)))
 

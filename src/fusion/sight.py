@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fusion.binding import Binding, Stretch
+from fusion.binding import BRIEF_NS, Binding, Stretch
 from fusion.hands import HandPaths, Hands, joined
 from fusion.observations import GateEvent, Keypoints, Observation, Targets
 from fusion.store import Store
@@ -20,8 +20,6 @@ GONE_NS = 5 * NS
 """Somebody unknown whom no camera has seen for so long is gone."""
 CLOCK_S = 0.3
 """A clock that is further off than this is told: exposure, encoding and network add up to a tenth of a second."""
-BRIEF_NS = NS
-"""Somebody unknown who is followed for less than this is most probably nobody: rays that met by chance."""
 ENOUGH, AGREEING = 200, 0.5
 """Of so many detections, fewer than this share are of anybody whom other cameras see: the camera is not where it was
 calibrated, or its clock is wrong."""
@@ -31,8 +29,8 @@ class Sight:
     """Tracks people by a store's cameras, and tells whose hands were where.
 
     Tracks are bound to the shoppers whom the gate let in (`fusion.binding`); the others act as shoppers of their own,
-    named ``track:N``, unless they are very brief. Where targets name a shopper, his hands are theirs and no track's; while they name anybody,
-    tracks of nobody known are left out: they may well be the same people.
+    named ``track:N``, unless they are very brief. Where targets name a shopper, his hands are theirs and no track's;
+    while they name anybody, tracks of nobody known are left out: they may well be the same people.
 
     Parameters
     ----------
@@ -50,16 +48,16 @@ class Sight:
         self._targets, self._tracks = Hands(), Hands()
         self._due_ns = 0
 
-    def check(self, picture: Keypoints) -> None:
-        """Refuse a picture of an unknown camera.
+    def check(self, observation: Observation) -> None:
+        """Refuse keypoints of an unknown camera.
 
         Raises
         ------
         ValueError
             If the store has no such camera.
         """
-        if picture.camera not in self._cameras:
-            raise ValueError(f"keypoints of the unknown camera {picture.camera!r}")
+        if isinstance(observation, Keypoints) and observation.camera not in self._cameras:
+            raise ValueError(f"keypoints of the unknown camera {observation.camera!r}")
 
     def see(self, observation: Observation) -> None:
         """Take in the next observation, in order of time, if it is one of targets, keypoints or the gate."""
@@ -82,7 +80,8 @@ class Sight:
         """Return whose hands were where in a span of time."""
         told = self._targets.between(start_ns, end_ns)
         tracked = self._tracks.between(start_ns, end_ns, self._whose)
-        left_out = {*told.shoppers, *(n for n, s in self._stretches.items() if told.shoppers or s.lasted_ns < BRIEF_NS)}
+        brief = (n for n, s in self._stretches.items() if told.shoppers or s.lasted_ns < BRIEF_NS)
+        left_out = {*told.shoppers, *brief}
         return joined(told, tracked.of([s for s in tracked.shoppers if s not in left_out]))
 
     def is_stranger(self, shopper: str) -> bool:

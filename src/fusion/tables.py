@@ -1,6 +1,7 @@
 """Readable tables of outcomes and diagnoses, for the command line."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -152,4 +153,16 @@ def _streams(told: Diagnosis) -> Table:
             *(f"{entry[name]:.2f}" for name in ("longest_gap_s", "lag_s")),
             ", ".join(f"{100 * joints[wrist]:.0f}" for wrist in ("l_wrist", "r_wrist")) if joints else "-",
         )
+    return table
+
+
+def clocks(told: dict[str, Any]) -> Table:
+    """Lay out how far clocks are ahead, a row a source."""
+    table = Table("source", title=f"Clocks, by {told['interactions']} interactions", title_justify="left")
+    for column in ("ahead of the scales, s", "+-", "probability", "ahead of the cameras, s", "+-"):
+        table.add_column(column, justify="right")
+    names = ("ahead_s", "sigma_s", "probability", "ahead_of_cameras_s", "sigma_of_cameras_s")
+    for source in told["sources"]:
+        numbers = ("-" if source.get(name) is None else f"{source[name]:.3f}" for name in names)
+        table.add_row(Text(source["source"]), *numbers)
     return table

@@ -52,8 +52,8 @@ class TrackingSettings(NamedTuple):
     lateness_s: float = 0.2
     """How late a picture may come, after the newest."""
     clock_s: float = 0.0
-    """Standard deviation of how far time stamps of a camera are off: learned from people who walk, and mended. 0 takes
-    stamps as they are."""
+    """Standard deviation of how far time stamps of a camera are off: learned from people who walk, and mended up
+    to half of `lateness_s`. 0 takes stamps as they are."""
     crowd: int = 64
     """Most tracks at a time."""
     people: PeopleSettings = PeopleSettings()
@@ -152,7 +152,8 @@ class Tracker:
             [s.walking_m_s, s.reaching_m_s, s.steering_s, s.swinging_s, s.lost_s, s.confirm_s, s.join_s, s.doubtful]
         )
         self._habits = np.append(self._habits, s.people[:3])
-        self._clocks = CameraClocks(len(self._cameras), s.clock_s) if s.clock_s else None
+        self._clocks = CameraClocks(len(self._cameras), s.clock_s, s.lateness_s / 2) if s.clock_s else None
+        self._ahead_s: dict[tuple[int, int], float] = {}
         self._buffer = ReorderBuffer(round(s.lateness_s * 1e9))
         self._matching, self._tracking = backends.kernels("matching"), backends.kernels("tracking")
         room = 4 * s.crowd
@@ -188,7 +189,7 @@ class Tracker:
             known_camera(self._cameras, picture.camera)
         found = []
         for picture in pictures:
-            self._buffer.put(self._on_time(picture))
+            self._take(picture)
             found += self._advance(everything=False)
         return found
 
@@ -215,10 +216,17 @@ class Tracker:
         nothing = (0.0,) * len(self._cameras)
         return ClockOffsets(nothing, nothing) if self._clocks is None else self._clocks.offsets()
 
-    def _on_time(self, picture: Keypoints) -> Keypoints:
+    def _take(self, picture: Keypoints) -> None:
+        """Let a picture wait, by the time at which it was taken as far as that is known."""
         if self._clocks is None:
-            return picture
-        return replace(picture, time_ns=self._clocks.exposed_ns(self._index[picture.camera], picture.time_ns))
+            self._buffer.put(picture)
+            return
+        camera, waiting = self._index[picture.camera], len(self._buffer)
+        ahead_s = self._clocks.ahead_s(camera)
+        time_ns = min(max(0, picture.time_ns - round(ahead_s * 1e9)), 2**63 - 1)
+        self._buffer.put(replace(picture, time_ns=time_ns))
+        if len(self._buffer) > waiting:  # neither late nor a duplicate
+            self._ahead_s[camera, time_ns] = ahead_s
 
     def _advance(self, *, everything: bool) -> list[Tracks]:
         return [self._step(p) for p in self._buffer.ready(everything=everything) if isinstance(p, Keypoints)]
@@ -230,6 +238,8 @@ class Tracker:
         sightings = np.empty((n, 10, len(JOINTS)))
         with np.errstate(all="ignore"):
             self._matching.look(self._cameras[picture.camera], picture.px[:n], picture.sigma_px[:n], sightings)
+            if self._clocks is not None:
+                self._clocks.blur(self._index[picture.camera], sightings, self._settings.walking_m_s)
             self._tracking.step(
                 self._tracks, self._facts, self._ambiguity, self._left, self._left_camera, self._left_ns, self._counts,
                 sightings, self._index[picture.camera], picture.time_ns, self._centres, self._habits, track[:n],
@@ -248,11 +258,14 @@ class Tracker:
         doubt: NDArray[np.float64],
     ) -> None:
         count, camera = self._counts[_COUNT], self._index[picture.camera]
+        ahead_s = self._ahead_s.pop((camera, picture.time_ns), 0.0)
         row = {int(i): k for k, i in enumerate(self._facts[:count, _ID]) if self._facts[k, _CONFIRMED]}
         clear = [d for d in range(len(track)) if doubt[d] <= self._settings.doubtful and int(track[d]) in row]
+        if row and len(track):
+            clocks.stray(camera, 0 if (track >= 0).any() else len(track))
         if clear:
             tracks = self._tracks[[row[int(track[d])] for d in clear]]
-            clocks.learn(camera, picture.time_ns, self._centres[camera], tracks, sightings[clear])
+            clocks.learn(camera, picture.time_ns, ahead_s, self._centres[camera], tracks, sightings[clear])
 
     def _tell(self, picture: Keypoints, track: NDArray[np.int64], doubt: NDArray[np.float64]) -> Tracks:
         n = self._counts[_COUNT]
