@@ -230,7 +230,7 @@ class Engine:
     def _associate(self, up_to_ns: int | None) -> None:
         """Explain the waiting events that ended long enough before a time, in order of their ends."""
         while self._waiting and (up_to_ns is None or self._waiting[0][0] + self._wait_ns < up_to_ns):
-            _, fixture, number, event = heapq.heappop(self._waiting)
+            _, fixture, _, event = heapq.heappop(self._waiting)
             scale = self._scales[fixture]
             told = scale.second_thoughts.tell(event, scale.noise_g)
             interaction = _begun(scale, event, told)
@@ -306,6 +306,21 @@ class Engine:
         carts = [cart(self._store, s, b, interactions, final=final, review_below=least) for s, b in baskets]
         told = [c for c in carts if c.lines or not strange(c.shopper)]
         return [replace(c, needs_review=True) if strange(c.shopper) else c for c in told]
+
+
+def _begun(scale: "_Scale", event: WeightEvent, told: Told | None) -> Interaction:
+    """Tell of an event before anything is known of its causes."""
+    change = event if told is None else told.change
+    return Interaction(
+        f"{scale.fixture}:{event.id}",
+        "touch",
+        event.start_ns,
+        event.end_ns,
+        tuple(scale.plates[i] for i in change.plates),
+        float(change.delta_g.sum(dtype=np.float64)),
+        float(np.sqrt((change.sigma_g.astype(np.float64) ** 2).sum())),
+        (),
+    )
 
 
 def _caused(interaction: Interaction, causes: Sequence[Candidate]) -> Interaction:
