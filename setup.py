@@ -6,26 +6,18 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from pybind11 import get_include
+from pybind11.setup_helpers import has_flag
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 # -ffp-contract=off: a fused multiply-add rounds once where the reference rounds twice, so bits would differ.
-# -fno-trapping-math, -fno-thread-jumps: loops with choices become vectors in SSE2 too; no bit changes.
+# -fno-trapping-math and, where the compiler has it, -fno-thread-jumps: loops with choices become vectors in SSE2 too;
+# no bit changes.
 FLAGS = (
-    ["/std:c++17", "/O2", "/fp:precise"]
+    "/std:c++17 /O2 /fp:precise"
     if sys.platform == "win32"
-    else [
-        "-std=c++17",
-        "-O3",
-        "-g0",
-        "-ffp-contract=off",
-        "-fno-math-errno",
-        "-fno-trapping-math",
-        "-fno-thread-jumps",
-        "-fvisibility=hidden",
-        "-Wall",
-        "-Wextra",
-    ]
-)
+    else "-std=c++17 -O3 -g0 -ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden -Wall -Wextra"
+).split()
 VERSION = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
@@ -36,14 +28,26 @@ def extension(source: Path) -> Extension:
         [source.as_posix()],
         include_dirs=["ext/core", "ext/bindings", get_include()],
         depends=[str(header) for header in Path("ext/core").glob("*.hpp")],
-        define_macros=[("FUSION_FLAGS", f'"{" ".join(FLAGS)}"'), ("FUSION_VERSION", f'"{VERSION}"')],
-        extra_compile_args=FLAGS,
+        define_macros=[("FUSION_VERSION", f'"{VERSION}"')],
         language="c++",
     )
 
 
+class BuildExtensions(build_ext):
+    """Compiles with the flags that this compiler has, and tells the modules which they were."""
+
+    def build_extensions(self) -> None:
+        jumps = "-fno-thread-jumps"
+        flags = [*FLAGS, jumps] if sys.platform != "win32" and has_flag(self.compiler, jumps) else FLAGS
+        for module in self.extensions:
+            module.extra_compile_args = flags
+            module.define_macros = [*module.define_macros, ("FUSION_FLAGS", f'"{" ".join(flags)}"')]
+        super().build_extensions()
+
+
 bindings = Path("ext/bindings")
 setup(
+    cmdclass={"build_ext": BuildExtensions},
     ext_modules=[
         *cythonize([extension(p) for p in sorted(bindings.glob("*.pyx"))], build_dir="build/cython", language_level=3),
         *[extension(p) for p in sorted(bindings.glob("*.cpp"))],
