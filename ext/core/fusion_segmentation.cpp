@@ -40,7 +40,7 @@ int fill_header(const fusion_segmentation_settings* settings, Header& h) {
     h.plates = settings->plates;
     h.capacity = settings->pending;
     h.config = configure(known);
-    h.drift_per_min = float(60 / (60 * double(h.config.drift_g) / known.smallest_item_g));
+    h.drift_per_min = float(60 / level_lag_s(known, h.config));
     return FUSION_OK;
 }
 

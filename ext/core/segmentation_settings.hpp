@@ -2,6 +2,7 @@
 //
 // The twin of fusion/segmentation_settings.py, which says where the constants come from. float64, once a stream.
 #pragma once
+#include "compiler.hpp"
 #include "segmentation_state.hpp"
 
 namespace fusion::segmentation {
@@ -24,7 +25,9 @@ inline std::int64_t nearest(double x) {
     return whole + (rest > 0.5 || (rest == 0.5 && whole % 2 == 1));
 }
 
-inline std::int64_t at_least(std::int64_t least, std::int64_t n) {
+/// The same, and no less than `least`.
+FUSION_APART std::int64_t whole(double x, std::int64_t least) {
+    const std::int64_t n = nearest(x);
     return n < least ? least : n;
 }
 
@@ -52,24 +55,42 @@ inline double leak_of(std::int64_t block, double rate) {
     return kept / (1 - kept);
 }
 
+/// Natural logarithm of x >= 1, by the series of artanh.
+inline double logarithm(double x) {
+    constexpr double ln2 = 0.6931471805599453;
+    int halvings = 0;
+    for (; x > 1.5; ++halvings) x *= 0.5;
+    const double ratio = (x - 1) / (x + 1), square = ratio * ratio;
+    double power = ratio, sum = 0.0;
+    for (int n = 1; n < 32; n += 2) {
+        sum += power / n;
+        power *= square;
+    }
+    return 2 * sum + halvings * ln2;
+}
+
 /// Threshold of a two-sided CUSUM with reference value 1/2 (Siegmund, Sequential Analysis, 1985, eq. 2.56).
 inline double cusum_threshold(double run_length) {
     double b = 1.0;
-    for (int i = 0; i < 50; ++i) b = std::log((run_length > 10.0 ? run_length : 10.0) + b + 1);
+    for (int i = 0; i < 50; ++i) b = logarithm((run_length > 10.0 ? run_length : 10.0) + b + 1);
     return b - 1.166 > 1.0 ? b - 1.166 : 1.0;
+}
+
+/// Seconds by which a plate's level is behind a drift of its readings.
+inline double level_lag_s(const Settings& s, const Config& c) {
+    const double block_s = double(c.block) / s.rate_hz;
+    return (double(whole(s.baseline_s / block_s, 4)) + double(c.window) / 2 + 2) * block_s;
 }
 
 inline Config configure(const Settings& s) {
     Config c{};
-    c.block = at_least(1, nearest(0.1 * s.rate_hz));
+    c.block = whole(0.1 * s.rate_hz, 1);
     const double block_s = double(c.block) / s.rate_hz;
-    const auto blocks = [&](double seconds, std::int64_t least) { return at_least(least, nearest(seconds / block_s)); };
-    const auto ticks = [&](double seconds, std::int64_t least) {
-        return at_least(least, nearest(seconds * s.rate_hz));
-    };
+    const auto blocks = [&](double seconds, std::int64_t least) { return whole(seconds / block_s, least); };
+    const auto ticks = [&](double seconds, std::int64_t least) { return whole(seconds * s.rate_hz, least); };
     c.settle = blocks(s.settle_s, 4);
     c.steady = blocks(2.0, 2 * c.settle);
-    c.history = at_least(c.steady + 4, blocks(4.0, 4));
+    c.history = blocks(4.0, c.steady + 4);
     c.hold = blocks(30.0, 2 * c.steady);
     c.window = blocks(1.0, 4);
     c.noise_blocks = blocks(5 * s.baseline_s, 4 * c.settle);
@@ -79,16 +100,15 @@ inline Config configure(const Settings& s) {
     c.coincide = ticks(0.07, 1);
     c.quick = ticks(0.1, 1);
     c.calm = c.settle * c.block + ticks(0.5, 1);
-    c.merge_ns = nearest(s.merge_s * 1e9);
-    c.gap_ns = nearest((0.5 > 5 / s.rate_hz ? 0.5 : 5 / s.rate_hz) * 1e9);
+    c.merge_ns = whole(s.merge_s * 1e9, 0);
+    c.gap_ns = whole((0.5 > 5 / s.rate_hz ? 0.5 : 5 / s.rate_hz) * 1e9, 0);
     const auto memory = double(blocks(s.baseline_s, 4));
-    const double lag_s = (memory + double(c.window) / 2 + 2) * block_s;
     c.threshold = float(cusum_threshold(86400 / block_s / s.false_alarms_per_day));
     c.leak = float(leak_of(c.block, s.rate_hz));
     c.drift = float(1.0 / (memory * memory));
     c.half_item_g = float(s.smallest_item_g / 2);
     c.floor_g = 0.1f;
-    c.drift_g = float(s.smallest_item_g / 60 * lag_s);
+    c.drift_g = float(s.smallest_item_g / 60 * level_lag_s(s, c));
     return c;
 }
 

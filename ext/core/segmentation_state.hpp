@@ -117,7 +117,10 @@ struct State {
     std::int64_t& el(EventLong row, std::int64_t e) const { return event_longs[row * capacity + e]; }
 
     /// Row of the history that holds `tick`, which may lie before the first.
-    std::int64_t row(std::int64_t tick) const { return ((tick % ticks) + ticks) % ticks; }
+    std::int64_t row(std::int64_t tick) const {
+        const std::int64_t rest = tick % ticks;
+        return rest < 0 ? rest + ticks : rest;
+    }
     std::int64_t time(std::int64_t tick) const { return times[row(tick)]; }
     float sample(std::int64_t p, std::int64_t tick) const { return samples[row(tick) * stride + p]; }
 };
