@@ -7,6 +7,13 @@
 #define FUSION_INLINE inline
 #endif
 
+// A function that is not worth copies of itself: firmware has little room.
+#if defined(__GNUC__)
+#define FUSION_APART inline __attribute__((noinline))
+#else
+#define FUSION_APART inline
+#endif
+
 // Before a loop over rows that never overlap, which the compiler cannot see.
 #if defined(__clang__)
 #define FUSION_VECTORISE _Pragma("clang loop vectorize(assume_safety)")
