@@ -1,8 +1,9 @@
-// How segmentation keeps a reading in its history.
+// How segmentation keeps readings and times in its history.
 //
-// Servers keep float32, in rows that fill the widest registers. Controllers (FUSION_COMPACT) round each reading to 1/64
-// g when it comes, a thirtieth of what noise and converters leave, and keep three bytes: a quarter less memory, and for
-// readings that are multiples of 1/64 g, below 131 kg, not a bit of what comes out differs.
+// Servers keep float32 and nanoseconds, in rows that fill the widest registers. Controllers (FUSION_COMPACT) keep three
+// and four bytes: each reading is rounded to 1/64 g when it comes, a thirtieth of what noise and converters leave, and
+// times in the history are whole microseconds. Where readings and times are such multiples, and readings below 131 kg,
+// not a bit of what comes out differs.
 #pragma once
 #include <cstdint>
 #include <limits>
@@ -40,11 +41,30 @@ class Sample {
     std::uint8_t bytes_[3];
 };
 
+using Stamp = std::uint32_t;  // the last bits of microseconds
+
+inline Stamp stamp_of(std::int64_t ns) {
+    return Stamp(ns / 1000);
+}
+/// The time that is less than half an hour from `near_ns` and has this stamp.
+inline std::int64_t time_of(Stamp stamp, std::int64_t near_ns) {
+    const std::int64_t us = near_ns / 1000;
+    return (us - std::int32_t(Stamp(us) - stamp)) * 1000;
+}
+
 #else
 
 constexpr std::int64_t LANES = 16;        // plates that one AVX-512 register holds
 constexpr float MOST_GRAMS = 1000000.0f;  // no shelf weighs more than a tonne
 using Sample = float;
+using Stamp = std::int64_t;
+
+inline Stamp stamp_of(std::int64_t ns) {
+    return ns;
+}
+inline std::int64_t time_of(Stamp stamp, std::int64_t) {
+    return stamp;
+}
 
 #endif
 

@@ -2,7 +2,6 @@
 //
 // The twin of fusion/segmentation_settings.py, which says where the constants come from. float64, once a stream.
 #pragma once
-#include "compiler.hpp"
 #include "segmentation_state.hpp"
 
 namespace fusion::segmentation {

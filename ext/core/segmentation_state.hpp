@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include "compiler.hpp"
 #include "segmentation_sample.hpp"
 
 namespace fusion::segmentation {
@@ -99,7 +100,7 @@ struct Config {
 struct State {
     std::int64_t plates, stride, capacity, ticks;  // columns; of the record and event sections; rows of the history
     std::int64_t* head;
-    std::int64_t* times;
+    Stamp* times;
     std::int64_t* longs;
     std::int64_t* record_longs;
     std::int64_t* event_longs;
@@ -121,7 +122,9 @@ struct State {
         const std::int64_t rest = tick % ticks;
         return rest < 0 ? rest + ticks : rest;
     }
-    std::int64_t time(std::int64_t tick) const { return times[row(tick)]; }
+    FUSION_APART std::int64_t time(std::int64_t tick) const {
+        return time_of(times[row(tick)], tick < head[GAP_TICK] ? head[GAP_NS] : head[LAST_NS]);
+    }
     float sample(std::int64_t p, std::int64_t tick) const { return samples[row(tick) * stride + p]; }
 };
 
@@ -155,10 +158,14 @@ inline std::int64_t report_room(std::int64_t plates) {
     return 3 * capacity_of(plates) + 8 * plates;
 }
 
+inline std::int64_t times_size(std::int64_t ticks) {
+    return (std::int64_t(sizeof(Stamp)) * ticks + 7) / 8 * 8;
+}
+
 /// Bytes of the buffer of `bind`, in which `capacity` changes may wait to be final.
 inline std::int64_t storage_size(std::int64_t plates, std::int64_t capacity, const Config& c) {
     const std::int64_t n = stride_of(plates), ticks = c.history * c.block;
-    return 8 * (HEAD + ticks + PLATE_LONGS * n + (RECORD_LONGS + EVENT_LONGS) * capacity) +
+    return times_size(ticks) + 8 * (HEAD + PLATE_LONGS * n + (RECORD_LONGS + EVENT_LONGS) * capacity) +
            4 * (2 + (PLATE_FLOATS + PLATE_INTS) * n + RECORD_FLOATS * capacity) +
            std::int64_t(sizeof(Sample)) * ticks * n;
 }
@@ -171,8 +178,8 @@ inline State bind(void* storage, std::int64_t plates, std::int64_t capacity, con
     s.capacity = capacity;
     s.ticks = c.history * c.block;
     s.head = static_cast<std::int64_t*>(storage);
-    s.times = s.head + HEAD;
-    s.longs = s.times + s.ticks;
+    s.times = reinterpret_cast<Stamp*>(s.head + HEAD);
+    s.longs = s.head + HEAD + times_size(s.ticks) / 8;
     s.record_longs = s.longs + PLATE_LONGS * s.stride;
     s.event_longs = s.record_longs + RECORD_LONGS * s.capacity;
     s.activity = reinterpret_cast<float*>(s.event_longs + EVENT_LONGS * s.capacity);
