@@ -24,12 +24,9 @@
 #endif
 
 // Before a function that is compiled for AVX2 too; what it calls must be FUSION_INLINE. The choice is glibc's when the
-// library is loaded, which AddressSanitizer does not survive. Clang does not take `unused` beside it, nor needs it.
-#if defined(__SANITIZE_ADDRESS__) || !defined(__x86_64__) || !defined(__GLIBC__)
-#define FUSION_CLONES [[maybe_unused]]
-#elif defined(__clang__)
-#define FUSION_CLONES __attribute__((target_clones("avx2", "default")))
-#elif defined(__GNUC__)
+// library is loaded, which AddressSanitizer does not survive; clang leaves out what clones call of the standard library.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__) && \
+    !defined(__SANITIZE_ADDRESS__)
 #define FUSION_CLONES __attribute__((target_clones("avx2", "default"), unused))
 #else
 #define FUSION_CLONES [[maybe_unused]]

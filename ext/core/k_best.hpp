@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "assignment.hpp"
 
@@ -165,8 +164,8 @@ FUSION_INLINE bool solve_branch(const DenseRows& rows, const double* miss, std::
                                 std::int32_t found, Columns& s, Ranking& r) {
     const std::int32_t n = rows.n, m = rows.m;
     std::int32_t* column = r.column + static_cast<std::size_t>(found) * n;
-    std::memcpy(column, r.column + static_cast<std::size_t>(record) * n, n * sizeof *column);
-    std::memcpy(s.price, r.price + static_cast<std::size_t>(record) * m, m * sizeof *s.price);
+    std::copy_n(r.column + static_cast<std::size_t>(record) * n, n, column);
+    std::copy_n(r.price + static_cast<std::size_t>(record) * m, m, s.price);
     for (std::int32_t j = 0; j < m; ++j) s.owner[j] = -1;
     rows.begin(s);
     for (std::int32_t i = 0; i < n; ++i) {
@@ -223,7 +222,7 @@ FUSION_CLONES static std::int32_t k_best(const double* cost, const double* miss,
     solve(rows, miss, s, r.column);
     r.total[0] = total_cost(rows, miss, r.column);
     if (r.total[0] == kInfinite) return 0;
-    std::memcpy(r.price, s.price, m * sizeof *s.price);
+    std::copy_n(s.price, m, r.price);
     r.parent[0] = -1;
     r.row[0] = 0;
     r.waiting = 0;
