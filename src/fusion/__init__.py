@@ -8,7 +8,7 @@ from fusion.changepoints import Segmentation, segment
 from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
 from fusion.matching import Matches, PeopleSettings, match_persons
-from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
+from fusion.observations import DeviceEvents, GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
 from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine
 from fusion.rig import CameraRig
 from fusion.segmentation import Segmenter, WeightEvent
@@ -26,6 +26,7 @@ __all__ = [
     "Camera",
     "CameraRig",
     "Candidate",
+    "DeviceEvents",
     "Engine",
     "EngineSettings",
     "Facing",

@@ -12,7 +12,17 @@ import numpy as np
 
 from fusion.engine import EngineSettings
 from fusion.findings import Finding, of_fixture, of_notes, of_recording, of_stream, worst_first
-from fusion.observations import JOINTS, GateEvent, ItemScores, Keypoints, Observation, ScalePacket, TagReads, Targets
+from fusion.observations import (
+    JOINTS,
+    DeviceEvents,
+    GateEvent,
+    ItemScores,
+    Keypoints,
+    Observation,
+    ScalePacket,
+    TagReads,
+    Targets,
+)
 from fusion.ordering import ReorderBuffer
 from fusion.recordings import ReaderNote, Recording
 from fusion.store import Store
@@ -200,6 +210,8 @@ def _source(observation: Observation) -> tuple[Kind, str]:
     match observation:
         case ScalePacket(fixture=fixture):
             return "scale", fixture
+        case DeviceEvents(fixture=fixture):
+            return "controller", fixture
         case Keypoints(camera=camera):
             return "camera", camera
         case TagReads(antenna=antenna):

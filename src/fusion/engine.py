@@ -13,8 +13,9 @@ import numpy as np
 
 from fusion import validation
 from fusion.association import AssociationSettings, Associator, Candidate
+from fusion.device import DeviceFeed
 from fusion.hands import Hands
-from fusion.observations import GateEvent, Observation, ScalePacket, Targets
+from fusion.observations import DeviceEvents, GateEvent, Observation, ScalePacket, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt, cart
 from fusion.segmentation import (
@@ -148,7 +149,7 @@ class Engine:
         for ready in self._buffer.ready(everything=True):
             self._pass(ready)
         for scale in self._scales.values():
-            self._enqueue(scale, scale.segmenter.flush())
+            self._enqueue(scale, scale.flush())
         self._associate(up_to_ns=None)
         self._close(list(self._present))
         return self.outcome()
@@ -158,7 +159,8 @@ class Engine:
         interactions = self._revised()
         open_ = [self._cart(shopper, interactions, final=False) for shopper in self._present]
         plates = [entry for scale in self._scales.values() for entry in scale.health(self._now_ns)]
-        health = Health(tuple(plates), (), self._buffer.late, self._buffer.duplicates, self._unused)
+        devices = tuple(entry for scale in self._scales.values() for entry in scale.device_health())
+        health = Health(tuple(plates), (), self._buffer.late, self._buffer.duplicates, self._unused, devices)
         return Outcome((*self._receipts, *open_), interactions, health)
 
     def _check(self, observation: Observation) -> None:
@@ -166,10 +168,13 @@ class Engine:
             raise TypeError(
                 f"observations must be of the types in fusion.observations; got {type(observation).__name__}"
             )
-        if isinstance(observation, ScalePacket):
+        if isinstance(observation, ScalePacket | DeviceEvents):
             scale = self._scales.get(observation.fixture)
             if scale is None:
-                raise ValueError(f"scale packet of the unknown fixture {observation.fixture!r}")
+                what = "scale packet" if isinstance(observation, ScalePacket) else "device events"
+                raise ValueError(f"{what} of the unknown fixture {observation.fixture!r}")
+        if isinstance(observation, ScalePacket):
+            scale = self._scales[observation.fixture]
             if observation.grams.shape[1] != len(scale.plates):
                 expected, came = len(scale.plates), observation.grams.shape[1]
                 raise ValueError(f"grams of fixture {observation.fixture!r} must have {expected} columns; got {came}")
@@ -179,7 +184,7 @@ class Engine:
         self._now_ns = max(self._now_ns, observation.time_ns)
         self._associate(up_to_ns=observation.time_ns)
         match observation:
-            case ScalePacket(fixture=fixture):
+            case ScalePacket(fixture=fixture) | DeviceEvents(fixture=fixture):
                 scale = self._scales[fixture]
                 self._enqueue(scale, scale.push(observation))
             case Targets(shoppers=shoppers):
@@ -276,13 +281,28 @@ class _Scale:
             capacity_g=[min(p.capacity_g, MOST_G) for p in fixture.plates],
             settings=settings.segmentation,
         )
+        self.feed = DeviceFeed(len(self.plates))
+        self._source: Segmenter | DeviceFeed | None = None
         self._last_ns = 0
 
-    def push(self, packet: ScalePacket) -> list[WeightEvent]:
+    def push(self, observation: ScalePacket | DeviceEvents) -> list[WeightEvent]:
+        """Take grams, or what the controller made of them: what comes first decides, the other kind is counted."""
+        source = self.segmenter if isinstance(observation, ScalePacket) else self.feed
+        if self._source is None:
+            self._source = source
+        if source is not self._source:
+            self.feed.counts.mixed += 1
+            return []
+        if isinstance(observation, DeviceEvents):
+            self._last_ns = observation.time_ns
+            return self.feed.push(observation)
         # Packets overlap by the jitter of their stamps; the samples are in order all the same.
-        sample_ns = np.maximum(np.maximum.accumulate(packet.sample_ns), self._last_ns)
+        sample_ns = np.maximum(np.maximum.accumulate(observation.sample_ns), self._last_ns)
         self._last_ns = int(sample_ns[-1])
-        return self.segmenter.push(sample_ns, packet.grams)
+        return self.segmenter.push(sample_ns, observation.grams)
+
+    def flush(self) -> list[WeightEvent]:
+        return (self._source or self.segmenter).flush()
 
     def silent(self, now_ns: int) -> bool:
         """Tell whether nothing has come for so long that the fixture has dropped out."""
@@ -290,12 +310,12 @@ class _Scale:
 
     def open_since_ns(self, now_ns: int) -> int | None:
         """Onset of the earliest event that may still come; a silent fixture holds nobody's receipt back."""
-        return None if self.silent(now_ns) else self.segmenter.open_since_ns
+        return None if self.silent(now_ns) else (self._source or self.segmenter).open_since_ns
 
     def health(self, now_ns: int) -> list[dict[str, Any]]:
         """Tell each plate's status, noise, drift, spikes and samples, JSON-ready."""
         entries = []
-        for plate, state in zip(self.plates, self.segmenter.health(), strict=True):
+        for plate, state in zip(self.plates, (self._source or self.segmenter).health(), strict=True):
             status = {name for bit, name in FLAGS.items() if state["flags"] & bit} | (
                 {"dropout"} if self.silent(now_ns) else set()
             )
@@ -309,3 +329,8 @@ class _Scale:
                 }
             )
         return entries
+
+    def device_health(self) -> list[dict[str, Any]]:
+        """Tell what happened to the controller's records, if it sent any."""
+        used = self._source is self.feed or self.feed.counts.mixed
+        return [self.feed.counts.entry(self.fixture)] if used else []
