@@ -25,7 +25,8 @@
 
 // Before a function that is compiled for AVX2 too; what it calls must be FUSION_INLINE. The choice is glibc's when the
 // library is loaded, which AddressSanitizer does not survive.
-#if defined(__x86_64__) && defined(__GNUC__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__) && \
+    !defined(__SANITIZE_ADDRESS__)
 #define FUSION_CLONES __attribute__((target_clones("avx2", "default"), unused))
 #else
 #define FUSION_CLONES [[maybe_unused]]
