@@ -1,10 +1,13 @@
 """The C ABI as Python's ctypes see it: built here by the C++ compiler, driven like any C library."""
 
+import atexit
 import ctypes as c
 import functools
+import os
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +38,68 @@ def build(command: list[Any]) -> None:
 
 
 @functools.cache
-def library(*extra: str) -> c.CDLL:
-    """Build the shared library; `extra` are flags such as -DFUSION_COMPACT."""
-    compiler = tool("g++")
-    path = Path(tempfile.mkdtemp(prefix="fusion-c-")) / "libfusion.so"
-    build([compiler, *CXX, *extra, "-shared", "-fPIC", *sorted(CORE.glob("*.cpp")), "-o", path])
-    found = c.CDLL(str(path))
-    found.fusion_status_text.restype = c.c_char_p
+def objects(*extra: str) -> list[Path]:
+    """Compile the C ABI, a file by each processor; `extra` are flags such as -DFUSION_COMPACT."""
+    compiler, folder = tool("g++"), Path(tempfile.mkdtemp(prefix="fusion-c-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    sources = sorted(CORE.glob("fusion*.cpp"))
+    found = [folder / f"{source.stem}.o" for source in sources]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        commands = [[compiler, *CXX, *extra, "-fPIC", "-c", s, "-o", o] for s, o in zip(sources, found, strict=True)]
+        list(pool.map(build, commands))
     return found
+
+
+@functools.cache
+def library(*extra: str) -> c.CDLL:
+    """Build the shared library."""
+    found = objects(*extra)
+    path = found[0].with_name("libfusion.so")
+    build([tool("g++"), "-shared", *found, "-o", path])
+    lib = c.CDLL(str(path))
+    lib.fusion_status_text.restype = c.c_char_p
+    return lib
+
+
+class Calibration(c.Structure):
+    _fields_ = (
+        *((name, c.c_double) for name in ("fx", "fy", "cx", "cy", "skew")),
+        ("rotation", c.c_double * 9),
+        ("translation_m", c.c_double * 3),
+        ("distortion", c.c_double * 14),
+        ("coefficients", c.c_int32),
+        ("fisheye", c.c_int32),
+    )
+
+
+POINT = np.dtype(
+    [
+        ("xyz_m", "f8", 3),
+        ("covariance_m2", "f8", (3, 3)),
+        ("rms_px", "f8"),
+        ("chord", "f8"),
+        ("views", "i4"),
+        ("status", "i4"),
+    ]
+)
+
+
+class People(c.Structure):
+    _fields_ = tuple((name, c.c_double) for name in ("lowest_m", "highest_m", "reach_m"))
+
+
+class TrackerSettings(c.Structure):
+    _fields_ = (
+        ("abi", c.c_uint32),
+        *((name, c.c_int32) for name in ("cameras", "crowd", "reserved")),
+        *((n, c.c_double) for n in ("walking_m_s", "reaching_m_s", "steering_s", "swinging_s", "lost_s", "told_s")),
+        *((n, c.c_double) for n in ("confirm_s", "join_s", "doubtful")),
+        ("people", People),
+    )
+
+
+BODY = np.dtype([("joints_m", "f8", (8, 3)), ("covariance_m2", "f8", (8, 3, 3))])
+TRACK = np.dtype([("id", "i8"), ("seen_ns", "i8"), *BODY.descr, ("velocity_m_s", "f8", (8, 3)), ("ambiguity", "f8")])
 
 
 class Settings(c.Structure):
@@ -93,6 +150,26 @@ def aligned(count: int) -> NDArray[np.uint8]:
 
 def at(array: NDArray[Any]) -> c.c_void_p:
     return c.c_void_p(array.ctypes.data)
+
+
+def number(value: Any) -> Any:
+    """Convert an argument: arrays by address, integers by their size in C."""
+    if isinstance(value, np.ndarray):
+        assert value.flags.c_contiguous
+        return at(value)
+    return c.c_double(value) if isinstance(value, float) else value
+
+
+def call(lib: c.CDLL, name: str, *arguments: Any) -> int:
+    """Call a function of the library; its status."""
+    return int(getattr(lib, f"fusion_{name}")(*map(number, arguments)))
+
+
+def scratch(lib: c.CDLL, name: str, *arguments: Any) -> tuple[NDArray[np.uint8], c.c_size_t]:
+    """Memory of the size that a function asks for, and that size."""
+    size = c.c_size_t()
+    assert call(lib, f"{name}_size", *arguments, c.byref(size)) == 0
+    return aligned(size.value), size
 
 
 class Stream:

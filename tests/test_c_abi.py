@@ -28,7 +28,9 @@ def opened(case: Case, lib: c.CDLL | None = None, pending: int | None = None) ->
         setattr(known, name, getattr(case.settings, name))
     known.pending = known.pending if pending is None else pending
     limits, shared = limits_of(20_000.0, count), shared_by(case.groups, case.facings)
-    return Stream(lib, known, (Plate * count)(*zip(case.groups.tolist(), shared.tolist(), limits.tolist(), strict=True)))
+    return Stream(
+        lib, known, (Plate * count)(*zip(case.groups.tolist(), shared.tolist(), limits.tolist(), strict=True))
+    )
 
 
 def same(case: Case, stream: Stream) -> int:
@@ -36,7 +38,10 @@ def same(case: Case, stream: Stream) -> int:
     segmenter, half, told = case.segmenter(), len(case.grams) // 2, 0
     for rows in (slice(0, half), slice(half, None)):
         for found, expected in (
-            (stream.push(case.sample_ns[rows], case.grams[rows]), segmenter.push(case.sample_ns[rows], case.grams[rows])),
+            (
+                stream.push(case.sample_ns[rows], case.grams[rows]),
+                segmenter.push(case.sample_ns[rows], case.grams[rows]),
+            ),
             (stream.flush(), segmenter.flush()),
         ):
             assert repr(found) == repr(unpack(expected))
@@ -60,7 +65,9 @@ def on_grid(case: Case) -> Case:
     """Readings and times as a controller keeps them: multiples of 1/64 g and of a microsecond."""
     grams = case.grams.astype(np.float64)
     grams = np.where(np.abs(grams) < 1e5, np.round(grams * 64) / 64, grams)
-    return Case(case.sample_ns // 1000 * 1000, grams.astype(np.float32), case.groups, case.rate_hz, case.facings, case.settings)
+    return Case(
+        case.sample_ns // 1000 * 1000, grams.astype(np.float32), case.groups, case.rate_hz, case.facings, case.settings
+    )
 
 
 def test_the_compact_form_has_the_same_bits_for_readings_on_its_grid() -> None:

@@ -173,7 +173,7 @@ extern "C" int fusion_segmentation_push(void* state, const int64_t* sample_ns, c
     if (!ordered(s, sample_ns, n)) return FUSION_BAD_TIME;
     Reporter reporter(state, report, user);
     for (std::int64_t row = 0; row < n;)
-        row = advance(s, h.config, reporter.out, sample_ns, grams, row, n, Level::kBaseline);
+        row = advance(s, h.config, reporter.out, sample_ns, grams, row, n, processor_level());
     return reporter.status();
 }
 
@@ -181,7 +181,7 @@ extern "C" int fusion_segmentation_flush(void* state, fusion_weight_report repor
     if (!opened(state)) return FUSION_BAD_STATE;
     if (report == nullptr) return FUSION_BAD_ARGUMENT;
     Reporter reporter(state, report, user);
-    flush(view(state), static_cast<const Header*>(state)->config, reporter.out, Level::kBaseline);
+    flush(view(state), static_cast<const Header*>(state)->config, reporter.out, processor_level());
     return reporter.status();
 }
 

@@ -10,6 +10,18 @@ namespace fusion {
 // Instruction sets, in ascending order; a caller must not ask for more than the processor has.
 enum class Level { kBaseline, kAvx2, kAvx512 };
 
+/// The highest that the processor has.
+inline Level processor_level() {
+#if defined(__x86_64__) && defined(__GNUC__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw")) {
+        return Level::kAvx512;
+    }
+    if (__builtin_cpu_supports("avx2")) return Level::kAvx2;
+#endif
+    return Level::kBaseline;
+}
+
 template <class Job>
 void run_baseline(const Job& job) {
 #if FUSION_VECTORS
