@@ -50,14 +50,15 @@ def records(
     simulation: PlateSimulation, grams: NDArray[np.float32], segmenter: fusion.Segmenter
 ) -> Iterator[bytes]:
     """Tell what a controller sends: reports as they come, a status every second and one at the end."""
-    sequence, due_ns = 0, int(simulation.sample_ns[0]) + STATUS_NS
+    times_ns = simulation.sample_ns // 1000 * 1000
+    sequence, due_ns = 0, int(times_ns[0]) + STATUS_NS
 
     def status() -> DeviceStatus:
         return DeviceStatus(segmenter.open_since_ns, 0, segmenter.rezeroed, segmenter.health())
 
-    for k, now in enumerate(simulation.sample_ns):
-        now_ns = int(now)
-        told: list[fusion.WeightEvent | DeviceStatus] = list(segmenter.push(simulation.sample_ns[k : k + 1], grams[k : k + 1]))
+    for k, now_ns in enumerate(times_ns.tolist()):
+        told: list[fusion.WeightEvent | DeviceStatus] = []
+        told += segmenter.push(times_ns[k : k + 1], grams[k : k + 1])
         if now_ns >= due_ns:
             due_ns = now_ns + STATUS_NS
             told.append(status())

@@ -45,7 +45,7 @@ int shelf_sample(shelf* s, int64_t time_ns, const int32_t* counts) {
     float grams[SHELF_PLATES];
     for (int p = 0; p < SHELF_PLATES; ++p) grams[p] = shelf_grams(&s->cells[p], counts[p]);
     const int64_t before_ns = s->sender.now_ns;
-    s->sender.now_ns = time_ns;
+    s->sender.now_ns = time_ns -= time_ns % 1000;
     const int status = fusion_segmentation_push(s->state, &time_ns, grams, 1, tell_event, s);
     if (status < 0) {
         s->sender.now_ns = before_ns;

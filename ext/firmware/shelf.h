@@ -1,6 +1,7 @@
 /* A shelf controller: counts of its load cells' converters in, weight events out.
  *
- * It needs no heap, no operating system and no clock of its own: whoever reads the converters tells the time. */
+ * It needs no heap, no operating system and no clock of its own: whoever reads the converters tells the time. Times are
+ * kept in whole microseconds, grams in steps of 1/64 g. */
 #ifndef SHELF_H
 #define SHELF_H
 
@@ -10,9 +11,9 @@
 #define SHELF_PLATES 12
 #endif
 #ifndef SHELF_STATE_BYTES
-#define SHELF_STATE_BYTES 14336 /* for 12 plates at 60 Hz; shelf_start refuses what does not fit */
+#define SHELF_STATE_BYTES 15568 /* for 12 plates at 60 Hz; shelf_start refuses what does not fit */
 #endif
-#define SHELF_PENDING 8         /* plates' changes that wait to be final; more are told early */
+#define SHELF_PENDING 18        /* plates' changes that wait to be final; more are told early */
 #define SHELF_MISSING INT32_MIN /* a count that the converter did not deliver */
 #define SHELF_STATUS_NS 1000000000
 
