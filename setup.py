@@ -7,30 +7,22 @@ from pathlib import Path
 from Cython.Build import cythonize
 from pybind11 import get_include
 from pybind11.setup_helpers import has_flag
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 # -ffp-contract=off: a fused multiply-add rounds once where the reference rounds twice, so bits would differ.
-# -fno-trapping-math and, where the compiler has it, -fno-thread-jumps: loops with choices become vectors in SSE2 too;
-# no bit changes.
-FLAGS = (
-    "/std:c++17 /O2 /fp:precise"
-    if sys.platform == "win32"
-    else "-std=c++17 -O3 -g0 -ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden -Wall -Wextra"
-).split()
+# -fno-trapping-math, and -fno-thread-jumps of gcc: loops with choices become vectors in SSE2 too; no bit changes.
+UNIX = "-std=c++17 -O3 -g0 -ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden -Wall -Wextra"
+FLAGS = ("/std:c++17 /O2 /fp:precise" if sys.platform == "win32" else UNIX).split()
 VERSION = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
 def extension(source: Path) -> Extension:
     """One binding file becomes the module of the same name in fusion.native."""
-    return Extension(
-        f"fusion.native.{source.stem}",
-        [source.as_posix()],
-        include_dirs=["ext/core", "ext/bindings", get_include()],
-        depends=[str(header) for header in Path("ext/core").glob("*.hpp")],
-        define_macros=[("FUSION_VERSION", f'"{VERSION}"')],
-        language="c++",
-    )
+    folders = ["ext/core", "ext/bindings", get_include()]
+    headers = [str(header) for header in Path("ext/core").glob("*.hpp")]
+    name = f"fusion.native.{source.stem}"
+    return Extension(name, [source.as_posix()], include_dirs=folders, depends=headers, language="c++")
 
 
 class BuildExtensions(build_ext):
@@ -41,15 +33,18 @@ class BuildExtensions(build_ext):
         flags = [*FLAGS, jumps] if sys.platform != "win32" and has_flag(self.compiler, jumps) else FLAGS
         for module in self.extensions:
             module.extra_compile_args = flags
-            module.define_macros = [*module.define_macros, ("FUSION_FLAGS", f'"{" ".join(flags)}"')]
+            module.define_macros += [("FUSION_VERSION", f'"{VERSION}"'), ("FUSION_FLAGS", f'"{" ".join(flags)}"')]
         super().build_extensions()
 
 
 bindings = Path("ext/bindings")
 setup(
     cmdclass={"build_ext": BuildExtensions},
+    packages=[*find_packages("src"), "fusion.include"],  # what fusion.get_include() tells of
+    package_dir={"": "src", "fusion.include": "ext/core"},
+    package_data={"fusion": ["py.typed", "native/*.pyi"], "fusion.include": ["*.h", "*.hpp", "*.cpp"]},
     ext_modules=[
         *cythonize([extension(p) for p in sorted(bindings.glob("*.pyx"))], build_dir="build/cython", language_level=3),
         *[extension(p) for p in sorted(bindings.glob("*.cpp"))],
-    ]
+    ],
 )

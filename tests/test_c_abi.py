@@ -1,17 +1,12 @@
 """The C ABI of segmentation: the same bits as from Python, and a status for whatever is wrong."""
 
 import ctypes as c
-import shutil
-import subprocess
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c_library import CORE, CXX, FLAGS, REPORT, STATUS, Plate, Settings, Stream, at, build, library, tool
+from c_library import Plate, Settings, Stream, library
 from fusion import SegmentationSettings
 from fusion.segmentation_settings import configure, limits_of, shared_by
 from segmentation_cases import Case, random_case, unpack

@@ -7,6 +7,7 @@ from fusion.camera import Camera
 from fusion.changepoints import Segmentation, segment
 from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
+from fusion.headers import get_include
 from fusion.matching import Matches, PeopleSettings, match_persons
 from fusion.observations import DeviceEvents, GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
 from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine
@@ -64,6 +65,7 @@ __all__ = [
     "assign_sparse",
     "assignment_marginals",
     "backend",
+    "get_include",
     "k_best",
     "match_persons",
     "project",
