@@ -48,8 +48,8 @@ void port_write(const void* data, size_t bytes) {
     put(out, data, bytes);
 }
 
-void port_say(const char* text) {
-    put(err, text, strlen(text));
+void port_say(const char* text, size_t bytes) {
+    put(err, text, bytes);
 }
 
 uint32_t port_ticks(void) {

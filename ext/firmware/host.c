@@ -10,8 +10,8 @@ void port_write(const void* data, size_t bytes) {
     if (fwrite(data, 1, bytes, stdout) != bytes) port_exit(4);
 }
 
-void port_say(const char* text) {
-    fputs(text, stderr);
+void port_say(const char* text, size_t bytes) {
+    fwrite(text, 1, bytes, stderr);
 }
 
 uint32_t port_ticks(void) {

@@ -63,18 +63,19 @@ static void compare(void* user, const uint8_t* record, size_t bytes) {
     if (c->equal) c->expected += bytes;
 }
 
-static void say_figure(const char* name, uint32_t value) {
+/* "name value", a line. */
+#define SAY(name, value) say(name " ", sizeof name, value)
+
+static void say(const char* name, size_t bytes, uint32_t value) {
     char digits[12];
-    char* first = digits + sizeof digits - 1;
-    *first = 0;
+    char* first = digits + sizeof digits;
+    *--first = '\n';
     do {
         *--first = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
-    port_say(name);
-    port_say(" ");
-    port_say(first);
-    port_say("\n");
+    port_say(name, bytes);
+    port_say(first, (size_t)(digits + sizeof digits - first));
 }
 
 static shelf controller;
@@ -138,14 +139,14 @@ int main(void) {
     }
     if (shelf_stop(&controller) < 0) port_exit(3);
     const uint32_t each = port_instructions_per_tick();
-    say_figure("records", c.records);
-    say_figure("state_bytes", (uint32_t)sizeof controller);
-    say_figure("quiet_samples", (uint32_t)quiet_samples);
+    SAY("records", c.records);
+    SAY("state_bytes", (uint32_t)sizeof controller);
+    SAY("quiet_samples", (uint32_t)quiet_samples);
     if (each > 0) {
         const uint64_t quiet_plates = (quiet_samples ? quiet_samples : 1) * SHELF_PLATES;
-        say_figure("instructions_quiet", (uint32_t)((quiet_ticks * each + quiet_plates / 2) / quiet_plates));
-        say_figure("instructions_mean", (uint32_t)(all_ticks * each / ((uint64_t)samples * SHELF_PLATES)));
-        say_figure("stack_used", port_stack_used());
+        SAY("instructions_quiet", (uint32_t)((quiet_ticks * each + quiet_plates / 2) / quiet_plates));
+        SAY("instructions_mean", (uint32_t)(all_ticks * each / ((uint64_t)samples * SHELF_PLATES)));
+        SAY("stack_used", port_stack_used());
     }
     return c.equal && c.expected == golden_records_end && r.at == r.end ? 0 : 1;
 }
