@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from c_library import tool
 
 FIRMWARE = Path(__file__).parents[1] / "ext" / "firmware"

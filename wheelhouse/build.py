@@ -126,7 +126,15 @@ def check(one: Interpreter, wheel: Path, tools: Tools, folder: Path) -> int:
     run(*one.runner, one.executable, "-m", "venv", "--without-pip", environment, cwd=folder)
     python = (*one.runner, environment / "bin" / "python")
     bare = {"PATH": str(environment / "bin")}
-    install = ["install", "--quiet", "--disable-pip-version-check", "--no-index", "--find-links", tools.numpy(one), wheel]
+    install = [
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-index",
+        "--find-links",
+        tools.numpy(one),
+        wheel,
+    ]
     run(*python, tools.pip / "pip", *install, cwd=folder, **bare)
     shutil.copy(ROOT / "tests" / "test_minimal.py", folder)
     output = run(*python, "-W", "error", "-I", "test_minimal.py", cwd=folder, **bare)

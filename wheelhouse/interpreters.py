@@ -27,7 +27,7 @@ print(json.dumps([sys.implementation.name, list(sys.version_info[:2]), free, pla
 """
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """Something that this machine lacks; says what."""
 
 
@@ -65,7 +65,9 @@ def local(first: str) -> Iterator[Interpreter]:
     """Find the interpreters of this machine that have headers, `first` before all others."""
     homes = [Path.home() / ".pyenv" / "versions", Path(os.environ.get("UV_PYTHON_INSTALL_DIR", "")) / "."]
     folders = [*os.environ.get("PATH", "").split(os.pathsep), *(str(p) for h in homes for p in sorted(h.glob("*/bin")))]
-    found = [str(p) for f in folders for p in sorted(Path(f).glob("python3*")) if re.fullmatch(r"python3\.\d+t?", p.name)]
+    found = [
+        str(p) for f in folders for p in sorted(Path(f).glob("python3*")) if re.fullmatch(r"python3\.\d+t?", p.name)
+    ]
     for executable in dict.fromkeys([first, *found]):
         one = describe((), executable, platform.machine(), "this machine")
         if one and (Path(one.includes[0]) / "Python.h").is_file():
@@ -75,11 +77,11 @@ def local(first: str) -> Iterator[Interpreter]:
 def mirror() -> str:
     """Tell where this machine gets Debian's packages from."""
     if not shutil.which("apt-get"):
-        raise Missing("apt-get: Debian's interpreters are left out")
+        raise MissingError("apt-get: Debian's interpreters are left out")
     command = ["apt-get", "indextargets", "--format", "$(SITE)", "Origin: Debian", "Component: main"]
     sites = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     if not sites:
-        raise Missing("lists of Debian's packages (apt-get update): its interpreters are left out")
+        raise MissingError("lists of Debian's packages (apt-get update): its interpreters are left out")
     return next((s for s in sites if not s.rstrip("/").endswith("-security")), sites[0])
 
 
@@ -115,7 +117,7 @@ class Archive:
         cwd = self._folder / "cache/archives"
         done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Missing(f"packages of Debian {self.suite} for {self.machine}: {done.stderr.strip()[-300:]}")
+            raise MissingError(f"packages of Debian {self.suite} for {self.machine}: {done.stderr.strip()[-300:]}")
         return done.stdout
 
     def versions(self) -> list[str]:
@@ -143,16 +145,20 @@ class Archive:
         one = describe(self._runner(root), str(root / f"usr/bin/python{version}"), self.machine, f"Debian {self.suite}")
         if one is None:
             shutil.rmtree(root)
-            raise Missing(f"a Python {version} of Debian {self.suite} for {self.machine} that runs")
+            raise MissingError(f"a Python {version} of Debian {self.suite} for {self.machine} that runs")
         include = root / f"usr/include/python{version}"
-        includes = (str(include), str(root / f"usr/include/{self.machine}-linux-gnu/python{version}"), str(root / "usr/include"))
+        includes = (
+            str(include),
+            str(root / f"usr/include/{self.machine}-linux-gnu/python{version}"),
+            str(root / "usr/include"),
+        )
         return Interpreter(one.runner, one.executable, includes, one.tag, one.machine, one.version, one.origin)
 
     def _runner(self, root: Path) -> tuple[str, ...]:
         if self.machine != platform.machine():
             emulator = shutil.which(f"qemu-{self.machine}") or shutil.which(f"qemu-{self.machine}-static")
             if not emulator:
-                raise Missing(f"qemu-{self.machine} (Debian's qemu-user): {self.machine} is left out")
+                raise MissingError(f"qemu-{self.machine} (Debian's qemu-user): {self.machine} is left out")
             return (emulator, "-L", str(root))
         libraries = f"{root}/lib/{self.machine}-linux-gnu:{root}/usr/lib/{self.machine}-linux-gnu"
         return (str(root / LINKERS[self.machine]), "--library-path", libraries)
@@ -172,6 +178,6 @@ def everywhere(first: str, folder: Path) -> tuple[list[Interpreter], list[str]]:
                     if f"cp{version.replace('.', '')}-{machine}" not in found:
                         one = archive.unpack(version)
                         found[one.name] = one
-            except Missing as error:
+            except MissingError as error:
                 missing.append(str(error))
     return sorted(found.values(), key=lambda i: (i.machine != platform.machine(), len(i.tag), i.tag)), missing

@@ -27,7 +27,7 @@ static uintptr_t semihost(uintptr_t operation, const void* arguments) {
 }
 
 static uintptr_t console(uintptr_t mode) {
-    const uintptr_t arguments[] = {(uintptr_t) ":tt", mode, 3};
+    const uintptr_t arguments[] = {(uintptr_t)":tt", mode, 3};
     return semihost(SYS_OPEN, arguments);
 }
 

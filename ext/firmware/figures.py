@@ -18,7 +18,9 @@ REPLAY = {"replay.o", "kernels.o", "board.o", "golden.o"}
 LIBRARY_STACK = 64
 CALLED = {"emit": "Reporter4tell", "Reporter4tell": "tell_event", "tell_event": "compare", "tell_status": "compare"}
 """Who is called where the call graph knows only a pointer: by parts of the names."""
-SECTION = re.compile(r"^ \.(text|rodata|data|bss|vectors|ARM\.ex\w+)\S*\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (\S+)$", re.MULTILINE)
+SECTION = re.compile(
+    r"^ \.(text|rodata|data|bss|vectors|ARM\.ex\w+)\S*\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (\S+)$", re.MULTILINE
+)
 NODE = re.compile(r'node: \{ title: "([^"]+)" label: "[^"]*?(\d+) bytes \((\w+)')
 EDGE = re.compile(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"')
 
@@ -69,7 +71,9 @@ def stack_bytes(folder: Path) -> int:
 def undefined(folder: Path) -> list[str]:
     """Names that the controller's objects use and none of them defines."""
     objects = [str(p) for p in sorted(folder.glob("*.o")) if p.name not in REPLAY | {"host.o"}]
-    lines = subprocess.run(["arm-none-eabi-nm", *objects], capture_output=True, text=True, check=True).stdout.splitlines()
+    lines = subprocess.run(
+        ["arm-none-eabi-nm", *objects], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     names = [line.split()[-2:] for line in lines if line and not line.endswith(":")]
     return sorted({n for kind, n in names if kind == "U"} - {n for kind, n in names if kind in "TtWVDBRdbr"})
 

@@ -46,9 +46,7 @@ def grams_of(counts: NDArray[np.int32], zero: NDArray[np.int32]) -> NDArray[np.f
     return np.where(counts == MISSING, np.float32(np.nan), steps / np.float32(64))
 
 
-def records(
-    simulation: PlateSimulation, grams: NDArray[np.float32], segmenter: fusion.Segmenter
-) -> Iterator[bytes]:
+def records(simulation: PlateSimulation, grams: NDArray[np.float32], segmenter: fusion.Segmenter) -> Iterator[bytes]:
     """Tell what a controller sends: reports as they come, a status every second and one at the end."""
     times_ns = simulation.sample_ns // 1000 * 1000
     sequence, due_ns = 0, int(times_ns[0]) + STATUS_NS
@@ -95,7 +93,9 @@ def pack(simulation: PlateSimulation, counts: NDArray[np.int32], zero: NDArray[n
     The time is the difference of the step from the last step; a count is 0 where missing, else 1 and more.
     """
     n, plates = counts.shape
-    out = bytearray(HEAD.pack(b"FGR1", plates, 0, n, simulation.rate_hz, SMALLEST_G, BOOT, int(simulation.sample_ns[0])))
+    out = bytearray(
+        HEAD.pack(b"FGR1", plates, 0, n, simulation.rate_hz, SMALLEST_G, BOOT, int(simulation.sample_ns[0]))
+    )
     for p, bits in enumerate(shared(simulation)):
         out += PLATE.pack(simulation.groups[p], int(bits), CAPACITY_G, zero[p], np.float32(QUANTUM_G))
     last_ns, step_ns, last = int(simulation.sample_ns[0]), 0, zero.copy()

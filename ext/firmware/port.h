@@ -7,7 +7,7 @@
 
 void port_start(void);
 void port_write(const void* data, size_t bytes); /* to the standard output */
-void port_say(const char* text, size_t bytes);    /* to the standard error */
+void port_say(const char* text, size_t bytes);   /* to the standard error */
 uint32_t port_ticks(void);                       /* of a clock that counts up; on a host always 0 */
 uint32_t port_instructions_per_tick(void);       /* under QEMU's -icount shift=0 */
 uint32_t port_stack_used(void);                  /* most bytes so far; on a host 0 */
