@@ -28,6 +28,7 @@ HERE = Path(__file__).parent.resolve()
 ROOT = HERE.parent
 WORK = ROOT / "build" / "wheelhouse"
 GLIBC = "2.17"
+NEWEST_MINOR = 28  # of the C library that a wheel may ask for
 MOST_BYTES = 3_000_000
 PURE = ("setuptools>=80", "cython>=3.3", "pybind11>=3.1")  # what pyproject.toml asks for; none of it is compiled
 HOOK = "import setuptools.build_meta as hook, sys; hook.build_{}(sys.argv[1])"
@@ -62,6 +63,8 @@ class Tools:
         with tarfile.open(archive) as packed:
             packed.extractall(folder, filter="data")
         self.sources = folder / archive.name.removesuffix(".tar.gz")
+        # Cython's part is the same for every interpreter, and takes long under an emulator.
+        run(self.bin / "python", "setup.py", "--version", cwd=self.sources, **variables)
 
     def _pip(self, *arguments: str) -> None:
         run(self.bin / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments, cwd=WORK)
@@ -112,9 +115,11 @@ def build(one: Interpreter, tools: Tools, folder: Path) -> Path:
     run(*one.runner, one.executable, "-c", hook, folder / "raw", cwd=sources, **variables)
     (raw,) = (folder / "raw").glob("*.whl")
     paths = {"PATH": f"{tools.bin}{os.pathsep}{os.environ['PATH']}"}
-    tag = f"manylinux_{GLIBC.replace('.', '_')}_{one.machine}"
-    run(tools.bin / "auditwheel", "repair", "--plat", tag, "--wheel-dir", folder / "repaired", raw, cwd=folder, **paths)
+    run(tools.bin / "auditwheel", "repair", "--wheel-dir", folder / "repaired", raw, cwd=folder, **paths)
     (repaired,) = (folder / "repaired").glob("*.whl")
+    minors = [int(minor) for minor in re.findall(rf"manylinux_2_(\d+)_{one.machine}", repaired.name)]
+    if not minors or min(minors) > NEWEST_MINOR:
+        raise RuntimeError(f"{repaired.name} must be for manylinux_2_{NEWEST_MINOR} or older")
     if repaired.stat().st_size > MOST_BYTES:
         raise RuntimeError(f"{repaired.name} has {repaired.stat().st_size} bytes; at most {MOST_BYTES} are allowed")
     return Path(shutil.copy(repaired, HERE))

@@ -1,5 +1,9 @@
 // What compilers call differently.
 #pragma once
+#include <cstdint>
+#if defined(_MSC_VER)
+#include <intrin.h>
+#endif
 
 #if defined(__GNUC__)
 #define FUSION_INLINE inline __attribute__((always_inline))
@@ -31,3 +35,18 @@
 #else
 #define FUSION_CLONES [[maybe_unused]]
 #endif
+
+namespace fusion {
+
+/// Place of the lowest bit that is set; bits is not 0.
+inline int lowest_bit(std::uint64_t bits) {
+#if defined(_MSC_VER)
+    unsigned long place;
+    _BitScanForward64(&place, bits);
+    return static_cast<int>(place);
+#else
+    return __builtin_ctzll(bits);
+#endif
+}
+
+}  // namespace fusion
