@@ -5,7 +5,9 @@
 #include <intrin.h>
 #endif
 
-#if defined(__GNUC__)
+// FUSION_BASELINE leaves out the copies of functions for wider registers, and leaves inlining and vectors to the
+// compiler: sanitizers take minutes over what is inlined always.
+#if defined(__GNUC__) && !defined(FUSION_BASELINE)
 #define FUSION_INLINE inline __attribute__((always_inline))
 #else
 #define FUSION_INLINE inline
@@ -19,7 +21,9 @@
 #endif
 
 // Before a loop over rows that never overlap, which the compiler cannot see.
-#if defined(__clang__)
+#if defined(FUSION_BASELINE)
+#define FUSION_VECTORISE
+#elif defined(__clang__)
 #define FUSION_VECTORISE _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
 #define FUSION_VECTORISE _Pragma("GCC ivdep")
@@ -27,10 +31,16 @@
 #define FUSION_VECTORISE
 #endif
 
+// Whether functions are compiled for AVX2 and AVX-512 too.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(FUSION_BASELINE)
+#define FUSION_LEVELS 1
+#else
+#define FUSION_LEVELS 0
+#endif
+
 // Before a function that is compiled for AVX2 too; what it calls must be FUSION_INLINE. The choice is glibc's when the
 // library is loaded, which AddressSanitizer does not survive; clang leaves out what clones call of the standard library.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__) && \
-    !defined(__SANITIZE_ADDRESS__)
+#if FUSION_LEVELS && !defined(__clang__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 #define FUSION_CLONES __attribute__((target_clones("avx2", "default"), unused))
 #else
 #define FUSION_CLONES [[maybe_unused]]

@@ -64,7 +64,7 @@ typedef struct fusion_plate_health {
     float drift_g_per_min;   /* g/min */
     int32_t reserved;        /* 0 */
     int64_t samples;         /* taken */
-    int64_t missing, faults; /* missing, and of these beyond the capacity */
+    int64_t missing, faults; /* missing, and beyond the capacity, which are missing too */
 } fusion_plate_health;
 
 /* Fill in what suits most shelves: an item of 8 g, a change of every plate pending, and more. */

@@ -12,7 +12,7 @@ enum class Level { kBaseline, kAvx2, kAvx512 };
 
 /// The highest that the processor has.
 inline Level processor_level() {
-#if defined(__x86_64__) && defined(__GNUC__)
+#if FUSION_LEVELS
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw")) {
         return Level::kAvx512;
@@ -31,7 +31,7 @@ void run_baseline(const Job& job) {
 #endif
 }
 
-#if FUSION_VECTORS && defined(__x86_64__)
+#if FUSION_LEVELS
 template <class Job>
 __attribute__((target("avx2"))) void run_avx2(const Job& job) {
     job.template run<Double4>();
@@ -44,7 +44,7 @@ __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw"))) void run_avx512(co
 
 template <class Job>
 void run(const Job& job, Level level) {
-#if FUSION_VECTORS && defined(__x86_64__)
+#if FUSION_LEVELS
     if (level == Level::kAvx512) return run_avx512(job);
     if (level == Level::kAvx2) return run_avx2(job);
 #endif
