@@ -8,14 +8,17 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from c_library import tool
 
 FIRMWARE = Path(__file__).parents[1] / "ext" / "firmware"
+PROBLEMS = 5  # kinds of them
 BOARDS = ("an500", "an386")  # Cortex-M7 and M4F
-ALLOWED = {"memcpy", "memset", "sqrt", "sqrtf", "log", "exp"}
+ALLOWED = {"memcpy", "memmove", "memset", "sqrt", "log", "exp", "__ctzdi2"}  # and __aeabi_*: the compiler's helpers
 MOST_RAM, MOST_FLASH, MOST_STACK, MOST_INSTRUCTIONS = 16 * 1024, 48 * 1024, 3 * 1024, 400
+MOST_FLASH_OF_ALL = 200 * 1024
 
 
 def module(name: str) -> ModuleType:
@@ -29,11 +32,11 @@ def module(name: str) -> ModuleType:
     return result
 
 
-def build(board: str, out: Path, *targets: str) -> subprocess.CompletedProcess[str]:
-    """Build for a board, and run what is told; the exit code is the program's where it is one of its own."""
+def build(board: str, out: Path, program: str = "replay") -> subprocess.CompletedProcess[str]:
+    """Build for a board, and run."""
     for name in ("g++",) if board == "host" else ("arm-none-eabi-g++", "qemu-system-arm"):
         tool(name)
-    command = [tool("make"), "-s", "-C", str(FIRMWARE), f"BOARD={board}", f"OUT={out}", *targets]
+    command = [tool("make"), "-s", "-C", str(FIRMWARE), f"BOARD={board}", f"PROGRAM={program}", f"OUT={out}", "run"]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
 
 
@@ -45,7 +48,7 @@ def told(output: str) -> dict[str, int]:
 def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
     """A board's build folder, and the figures that its replay told."""
     out = tmp_path_factory.mktemp(request.param)
-    done = build(request.param, out, "run")
+    done = build(request.param, out)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "warning" not in done.stderr
     return out, told(done.stderr)
@@ -62,6 +65,15 @@ def test_the_golden_recording_comes_out_again(tmp_path: Path) -> None:
         assert (tmp_path / f"golden.{name}").read_bytes() == golden(name)
 
 
+def test_the_golden_problems_come_out_again(tmp_path: Path) -> None:
+    """To 1e-12, as they come out of numpy's own sines and roots."""
+    module("golden_kernels").main(tmp_path / "kernels")
+    again, known = (np.frombuffer(data) for data in ((tmp_path / "kernels").read_bytes(), golden("kernels")))
+    np.testing.assert_allclose(again, known, rtol=1e-12)
+    whole = np.abs(known) < 1e-150  # integers, as doubles
+    assert again[whole].tobytes() == known[whole].tobytes()
+
+
 def test_the_golden_recording_is_not_empty() -> None:
     from fusion.device_records import Damage, DeviceStatus, decode
 
@@ -74,7 +86,7 @@ def test_the_golden_recording_is_not_empty() -> None:
 
 
 def test_on_this_machine(tmp_path: Path) -> None:
-    done = build("host", tmp_path, "run")
+    done = build("host", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "records").read_bytes() == golden("records")
 
@@ -85,15 +97,35 @@ def test_on_the_boards(board: tuple[Path, dict[str, int]]) -> None:
     assert figures["records"] > 60
 
 
-def test_a_difference_is_an_exit_code(tmp_path: Path) -> None:
-    """One bit of what is expected is wrong: the program says 1, and make fails."""
-    shutil.copytree(FIRMWARE, tmp_path / "firmware" / "firmware", ignore=shutil.ignore_patterns("build"))
-    shutil.copytree(FIRMWARE.parent / "core", tmp_path / "firmware" / "core")
-    path = tmp_path / "firmware" / "firmware" / "golden" / "golden.records"
-    path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1]))
-    command = [tool("make"), "-s", "-C", path.parents[1], "BOARD=host", f"OUT={tmp_path}"]
+@pytest.mark.parametrize("board", ["host", *BOARDS])
+def test_all_kernels(board: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The engine's numbers, to the bit where no logarithm is involved; in little enough flash."""
+    done = build(board, tmp_path, "kernels")
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = told(done.stderr)
+    assert figures["problems"] == PROBLEMS
+    if board == "host":
+        return
+    figures |= module("figures").figures(tmp_path)
+    assert figures["flash_bytes"] <= MOST_FLASH_OF_ALL
+    assert {n for n in figures.pop("undefined") if not n.startswith("__aeabi_")} <= ALLOWED
+    show(capsys, f"{board}, all kernels", figures)
+
+
+@pytest.mark.parametrize(("program", "name"), [("replay", "records"), ("kernels", "kernels")])
+def test_a_difference_is_an_exit_code(program: str, name: str, tmp_path: Path) -> None:
+    """One bit of what is expected is wrong: of the last record, or of the last speed of the last track."""
+    tool("g++")
+    shutil.copytree(FIRMWARE, tmp_path / "ext" / "firmware", ignore=shutil.ignore_patterns("build"))
+    shutil.copytree(FIRMWARE.parent / "core", tmp_path / "ext" / "core")
+    path = tmp_path / "ext" / "firmware" / "golden" / f"golden.{name}"
+    data = bytearray(path.read_bytes())
+    data[-1 if program == "replay" else -16] ^= 1
+    path.write_bytes(data)
+    command = [tool("make"), "-s", "-C", path.parents[1], "BOARD=host", f"PROGRAM={program}", f"OUT={tmp_path}"]
     subprocess.run(command, check=True, capture_output=True)
-    assert subprocess.run([tmp_path / "replay"], capture_output=True, check=False).returncode == 1
+    code = subprocess.run([tmp_path / program], capture_output=True, check=False).returncode
+    assert code == (1 if program == "replay" else 10 + PROBLEMS)
 
 
 def test_what_it_takes(board: tuple[Path, dict[str, int]], capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,6 +137,10 @@ def test_what_it_takes(board: tuple[Path, dict[str, int]], capsys: pytest.Captur
     assert 50 < told_figures["instructions_quiet"] <= MOST_INSTRUCTIONS
     assert told_figures["quiet_samples"] > 1000
     assert {n for n in figures["undefined"] if not n.startswith("__aeabi_")} <= ALLOWED
+    del figures["undefined"]
+    show(capsys, f"{out.name}, segmentation of twelve plates", figures | told_figures)
+
+
+def show(capsys: pytest.CaptureFixture[str], what: str, figures: dict[str, int]) -> None:
     with capsys.disabled():
-        shown = {**{k: v for k, v in figures.items() if k != "undefined"}, **told_figures}
-        print(f"\n{out.name}: {shown}", file=sys.stderr)
+        print(f"\n{what}: {', '.join(f'{name} {value}' for name, value in figures.items())}", file=sys.stderr)

@@ -57,7 +57,7 @@ def ceiling() -> list[fusion.Camera]:
 
 
 def triangulation(rng: np.random.Generator) -> bytes:
-    """Points of which some views are missing and some wrong."""
+    """Write points of which some views are missing and some wrong."""
     rig, n = fusion.CameraRig(ceiling()), 24
     px = rig.project(rng.uniform([-1.5, -1.5, 0.2], [1.5, 1.5, 1.8], (n, 3))) + rng.normal(0, 2, (n, len(rig), 2))
     px[rng.random(px.shape[:2]) < 0.15] = np.nan
@@ -73,7 +73,7 @@ def triangulation(rng: np.random.Generator) -> bytes:
 
 
 def assignment(rng: np.random.Generator) -> bytes:
-    """A batch of small problems with forbidden pairs; the best ten of one; the posteriors of a batch."""
+    """Write a batch of small problems with forbidden pairs; the ten best of one; the posteriors of a batch."""
     batch, rows, columns, k = 8, 6, 7, 10
     cost = rng.gamma(1.0, 10.0, (batch, rows, columns))
     cost[rng.random(cost.shape) < 0.2] = np.inf
@@ -96,13 +96,14 @@ def marginals(weight: NDArray[np.float64], none: NDArray[np.float64]) -> tuple[N
 
 
 def tracking(rng: np.random.Generator) -> bytes:
-    """A second of two people who pass each other, before four cameras at 15 Hz."""
+    """Write a second of two people who pass each other, before four cameras at 15 Hz."""
     cameras = ceiling()
     heights = [1.68, 1.5, 1.42, 1.42, 1.13, 1.13, 0.9, 0.9]
     left = np.array([0, 0, 0.19, -0.19, 0.24, -0.24, 0.24, -0.24])
     pictures, crowd, sigma = [], 4, 3.0
     for time_s in np.arange(0, 1, 1 / 15):
-        joints = np.array([np.column_stack([np.full(8, x), y + left, heights]) for x, y in ((time_s - 0.5, 0.6), (0.5 - time_s, -0.6))])
+        places = (time_s - 0.5, 0.6), (0.5 - time_s, -0.6)
+        joints = np.array([np.column_stack([np.full(8, x), y + left, heights]) for x, y in places])
         px = fusion.project(cameras, joints.reshape(16, 3)).reshape(2, 8, len(cameras), 2)
         for i, camera in enumerate(cameras):
             seen = px[:, :, i] + rng.normal(0, sigma, (2, 8, 2))

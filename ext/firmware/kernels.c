@@ -7,6 +7,7 @@
 
 #include "fusion.h"
 #include "port.h"
+#include "say.h"
 
 extern const uint64_t golden_kernels[];
 
@@ -167,11 +168,18 @@ static void track(void) {
 
 int main(void) {
     static void (*const solve[])(void) = {NULL, triangulate, assign, k_best, marginals, track};
+    uint32_t problems = 0;
+    size_t most = 0;
     port_start();
     while ((kind = *at++) != END) {
         if (kind >= sizeof solve / sizeof *solve) port_exit(2);
         taken = 0;
         solve[kind]();
+        ++problems;
+        most = taken > most ? taken : most;
     }
+    SAY("problems", problems);
+    SAY("memory_used", (uint32_t)(8 * most));
+    SAY("stack_used", port_stack_used());
     return 0;
 }

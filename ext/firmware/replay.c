@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "port.h"
+#include "say.h"
 #include "shelf.h"
 
 extern const uint8_t golden_counts[], golden_counts_end[], golden_records[], golden_records_end[];
@@ -61,21 +62,6 @@ static void compare(void* user, const uint8_t* record, size_t bytes) {
     port_write(record, bytes);
     if ((size_t)(golden_records_end - c->expected) < bytes || memcmp(c->expected, record, bytes) != 0) c->equal = 0;
     if (c->equal) c->expected += bytes;
-}
-
-/* "name value", a line. */
-#define SAY(name, value) say(name " ", sizeof name, value)
-
-static void say(const char* name, size_t bytes, uint32_t value) {
-    char digits[12];
-    char* first = digits + sizeof digits;
-    *--first = '\n';
-    do {
-        *--first = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    port_say(name, bytes);
-    port_say(first, (size_t)(digits + sizeof digits - first));
 }
 
 static shelf controller;
