@@ -14,7 +14,7 @@ from fusion.store import Box, Camera, Facing, Fixture, Plate, Product, Shelf, St
 BOX = Box(np.array([0.1, 1 / 3, -2.5]), np.array([0.1, 0.4, 0.3]))
 STORE = Store(
     fixtures=(Fixture("1", (Shelf("1/1", (Plate("1/1/1", BOX), Plate("1/1/2", BOX, 5_000.0))),)),),
-    products=(Product("cola", "Cöla", 350.1, 1.5), Product("soap")),
+    products=(Product("cola", "Cöla", 350.1, 1.5, True, ("tag-1", "tag-2")), Product("soap")),
     planogram=(Facing("cola", ("1/1/1", "1/1/2"), BOX),),
     cameras=(Camera("3", np.diag([0.8, 1.4, 1.0]), np.eye(3), np.array([0.1, 0.2, 0.3]), np.zeros(5), (1, 1)),),
 )

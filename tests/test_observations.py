@@ -149,6 +149,11 @@ def test_arrays_are_copies_that_cannot_change(make: Callable[..., Observation], 
         (gate_event, "kind", "left", ValueError, "kind must be 'enter' or 'exit'; got 'left'"),
         (gate_event, "kind", None, ValueError, "kind must be 'enter' or 'exit'; got None"),
         (gate_event, "kind", np.array(["enter", "exit"]), ValueError, "kind must be 'enter' or 'exit'; got"),
+        (gate_event, "role", "boss", ValueError, "role must be 'shopper' or 'staff'; got 'boss'"),
+        (gate_event, "role", None, ValueError, "role must be 'shopper' or 'staff'; got None"),
+        (gate_event, "role", np.array(["staff"]), ValueError, "role must be 'shopper' or 'staff'; got"),
+        (gate_event, "account", "", ValueError, "account must not be empty"),
+        (gate_event, "account", 7, TypeError, "account must be a string; got int"),
     ],
 )
 def test_refused(make: Callable[..., Observation], field: str, value: Any, error: type[Exception], words: str) -> None:
@@ -184,6 +189,11 @@ def test_a_place_instead_of_a_shopper() -> None:
     for bad, words in (([1.0, 2.0], r"place_m must have shape \(3\)"), ([1.0, 2.0, np.inf], "place_m must be finite")):
         with pytest.raises(ValueError, match=words):
             item_scores(shopper=None, place_m=bad)
+
+
+def test_shoppers_pay_for_themselves_unless_told() -> None:
+    assert (gate_event().role, gate_event().account) == ("shopper", None)
+    assert gate_event(role="staff", account="family").role == "staff"
 
 
 def test_joints_are_those_of_the_design() -> None:

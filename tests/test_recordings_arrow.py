@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import nanostore_files
-from arrow_files import STORE, observation, same
+from arrow_files import STORE, observation, rewrite, same
 from fusion.observations import GateEvent, ItemScores, Keypoints, Observation, ScalePacket, TagReads, Targets
 from fusion.recordings import RecordingError, arrow, open_recording, write_recording
 
@@ -57,7 +57,8 @@ def observations(draw: st.DrawFn) -> Observation:
         return ItemScores(draw(times), products, probabilities, place_m=place)
     if kind == 4:
         return TagReads(draw(times), draw(names), tuple(draw(st.lists(names, max_size=3))))
-    return GateEvent(draw(times), draw(names), draw(st.sampled_from(("enter", "exit"))))
+    role, account = draw(st.sampled_from(("shopper", "staff"))), draw(st.none() | names)
+    return GateEvent(draw(times), draw(names), draw(st.sampled_from(("enter", "exit"))), role, account)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -92,6 +93,13 @@ def test_equal_observations_with_different_nans_and_zeros_stay_apart(tmp_path):
     for read in open_recording(tmp_path / "r"):
         assert isinstance(read, ScalePacket)
         assert read.grams.view(np.uint32).tolist() == bits.tolist()
+
+
+def test_a_recording_of_the_first_version_reads(recording):
+    rewrite(recording / "gate_events.parquet", role=None, account=None)
+    manifest = recording / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("fusion.recording/2", "fusion.recording/1"))
+    assert all(map(same, open_recording(recording), map(observation, range(33))))
 
 
 def test_no_observations_and_no_truth(tmp_path):

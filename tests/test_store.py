@@ -124,6 +124,10 @@ class TestParts:
                 ValueError,
                 "price of product 'x' must be finite, or NaN where unknown; got inf",
             ),
+            (Product, ("x", "", 5.0, 1.0, 1), TypeError, "by_weight of product 'x' must be a bool; got int"),
+            (Product, ("x", "", 5.0, 1.0, False, "t"), TypeError, "tags of product 'x' must be a sequence of str"),
+            (Product, ("x", "", 5.0, 1.0, False, (1,)), TypeError, "tags of product 'x' must hold str objects; got in"),
+            (Product, ("x", "", 5.0, 1.0, False, ("",)), ValueError, "tag of product 'x' must not be empty"),
             (Plate, ("p", None), TypeError, "box of plate 'p' must be a Box; got NoneType"),
             (Plate, ("p", BOX, 0), ValueError, "capacity_g of plate 'p' must be above 0; got 0.0"),
             (Plate, ("p", BOX, np.nan), ValueError, "capacity_g of plate 'p' must be finite"),
@@ -210,6 +214,7 @@ class TestStore:
                 "shelf ids must be unique; 's' comes twice",
             ),
             ({"products": (Product("a"), Product("a"))}, ValueError, "product ids must be unique; 'a' comes twice"),
+            ({"products": (Product("cola", tags=("t",)), Product("b", tags=("t",)))}, ValueError, "'t' comes twice"),
             ({"cameras": store().cameras * 2}, ValueError, "camera ids must be unique; 'c' comes twice"),
             ({"products": ()}, ValueError, "planogram names the unknown product 'cola'"),
             ({"fixtures": (fixture("1", "1/1/1"),)}, ValueError, "puts 'cola' on the unknown plate '1/1/2'"),
@@ -259,7 +264,17 @@ def stores(draw: st.DrawFn) -> Store:
     )
     return Store(
         tuple(Fixture(f"f{i}", (shelf,)) for i, shelf in enumerate(shelves)),
-        tuple(Product(p, draw(st.text(max_size=5)), draw(unknown_or), draw(unknown_or)) for p in products),
+        tuple(
+            Product(
+                p,
+                draw(st.text(max_size=5)),
+                draw(unknown_or),
+                draw(unknown_or),
+                draw(st.booleans()),
+                tuple(f"{p}-{i}" for i in range(draw(st.integers(0, 2)))),
+            )
+            for p in products
+        ),
         tuple(facings),
         tuple(draw(st.lists(cameras, max_size=2, unique_by=lambda c: c.id))),
     )
@@ -286,6 +301,13 @@ class TestDocument:
 
     def test_unknown_is_null(self) -> None:
         assert store().to_dict()["products"][1] == {"id": "soap", "name": "", "mass_g": None, "price": None}
+
+    def test_documents_of_before_read(self) -> None:
+        product = Product("cola", "Cola", 535.0, 1.5, True, ("t1", "t2"))
+        document = store(products=(product,)).to_dict()
+        assert Store.from_dict(document).product_by_tag == {"t1": product, "t2": product}
+        del document["products"][0]["by_weight"], document["products"][0]["tags"]
+        assert Store.from_dict(document).products == (Product("cola", "Cola", 535.0, 1.5),)
 
     @pytest.mark.parametrize("document", [None, [], "fusion.store/1", {}, {"format": "fusion.store/2"}, {"format": []}])
     def test_another_format(self, document: Any) -> None:

@@ -166,17 +166,37 @@ class TagReads:
 
 @dataclass(frozen=True, slots=True)
 class GateEvent:
-    """A shopper came in or went out."""
+    """Somebody came in or went out.
+
+    Parameters
+    ----------
+    time_ns : int
+        When.
+    shopper : str
+        Who.
+    kind : {"enter", "exit"}
+        Which way.
+    role : {"shopper", "staff"}
+        Staff re-stock; nothing of theirs is charged.
+    account : str, optional
+        Who pays: what shoppers of one account carry out is one receipt. By default everybody pays for himself.
+    """
 
     time_ns: int
     shopper: str
     kind: Literal["enter", "exit"]
+    role: Literal["shopper", "staff"] = "shopper"
+    account: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "time_ns", validation.time_ns("time_ns", self.time_ns))
         validation.identifier("shopper", self.shopper)
         if not isinstance(self.kind, str) or self.kind not in ("enter", "exit"):
             raise ValueError(f"kind must be 'enter' or 'exit'; got {self.kind!r}")
+        if not isinstance(self.role, str) or self.role not in ("shopper", "staff"):
+            raise ValueError(f"role must be 'shopper' or 'staff'; got {self.role!r}")
+        if self.account is not None:
+            validation.identifier("account", self.account)
 
 
 Observation = ScalePacket | Targets | Keypoints | ItemScores | TagReads | GateEvent

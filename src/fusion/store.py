@@ -61,15 +61,21 @@ class Product:
     name : str
         For people.
     mass_g : float
-        Mass of one unit in grams; NaN where unknown.
+        Mass of one unit in grams; NaN where unknown. Of goods sold by weight, the typical portion.
     price : float
-        Price of one unit; NaN where unknown.
+        Price of one unit, or of a kilogram of goods sold by weight; NaN where unknown.
+    by_weight : bool
+        Sold by weight: whatever is taken is charged by its grams, and has no fixed mass.
+    tags : tuple of str
+        Tags (RFID, electronic labels) on its units, as `TagReads` names them.
     """
 
     id: str
     name: str = ""
     mass_g: float = np.nan
     price: float = np.nan
+    by_weight: bool = False
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -77,6 +83,9 @@ class Product:
         validation.instance(f"name of product {self.id!r}", self.name, str)
         set_(self, "mass_g", validation.number_or_nan(f"mass_g of product {self.id!r}", self.mass_g, positive=True))
         set_(self, "price", validation.number_or_nan(f"price of product {self.id!r}", self.price))
+        validation.instance(f"by_weight of product {self.id!r}", self.by_weight, bool)
+        tags = validation.instances(f"tags of product {self.id!r}", self.tags, str)
+        set_(self, "tags", tuple(validation.identifier(f"tag of product {self.id!r}", tag) for tag in tags))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +191,7 @@ class Store:
         validation.unique("shelf ids", (s.id for f in self.fixtures for s in f.shelves))
         validation.unique("plate ids", (p.id for f in self.fixtures for p in f.plates))
         validation.unique("product ids", (p.id for p in self.products))
+        validation.unique("tags", (tag for p in self.products for tag in p.tags))
         validation.unique("camera ids", (c.id for c in self.cameras))
         for facing in self.planogram:
             if facing.product not in self.product_by_id:
@@ -205,6 +215,11 @@ class Store:
         """Products by identifier."""
         return {product.id: product for product in self.products}
 
+    @cached_property
+    def product_by_tag(self) -> dict[str, Product]:
+        """Products by the tags on their units."""
+        return {tag: product for product in self.products for tag in product.tags}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the store as JSON-ready values; `from_dict` reads them back."""
         return {
@@ -224,6 +239,8 @@ class Store:
             ],
             "products": [
                 {"id": p.id, "name": p.name, "mass_g": _or_none(p.mass_g), "price": _or_none(p.price)}
+                | ({"by_weight": True} if p.by_weight else {})  # absent from documents of before, as are tags
+                | ({"tags": list(p.tags)} if p.tags else {})
                 for p in self.products
             ],
             "planogram": [{"product": f.product, "plates": list(f.plates), "box": _box(f.box)} for f in self.planogram],
@@ -268,7 +285,15 @@ class Store:
                     for f in document["fixtures"]
                 ),
                 products=tuple(
-                    Product(p["id"], p["name"], _or_nan(p["mass_g"]), _or_nan(p["price"])) for p in document["products"]
+                    Product(
+                        p["id"],
+                        p["name"],
+                        _or_nan(p["mass_g"]),
+                        _or_nan(p["price"]),
+                        p.get("by_weight", False),
+                        p.get("tags", ()),
+                    )
+                    for p in document["products"]
                 ),
                 planogram=tuple(Facing(f["product"], f["plates"], Box(**f["box"])) for f in document["planogram"]),
                 cameras=tuple(Camera(**c) for c in document["cameras"]),

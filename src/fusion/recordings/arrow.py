@@ -25,7 +25,9 @@ from fusion.observations import JOINTS, GateEvent, ItemScores, Keypoints, Observ
 from fusion.recordings.recording import ReaderNote, Recording, read_object
 from fusion.store import Store
 
-FORMAT = "fusion.recording/1"
+FORMAT = "fusion.recording/2"
+ADDED = {"fusion.recording/1": {"gate_events": ("role", "account")}, FORMAT: {}}
+"""The formats that are read, and the columns that each has not yet; rows then have the fields' defaults."""
 GROUP_ROWS = 4096
 GROUP_NUMBERS = 1 << 20
 """A row group is written when it has this many rows, or numbers in lists: what bounds the memory."""
@@ -113,7 +115,9 @@ _TABLES = {
     ),
     "gate_events": _Table(
         GateEvent,
-        _schema(time_ns=pa.int64(), shopper=pa.string(), kind=pa.string()),
+        _schema(time_ns=pa.int64(), shopper=pa.string(), kind=pa.string(), role=pa.string()).append(
+            pa.field("account", pa.string())
+        ),
         lambda row: GateEvent(**row),
     ),
 }
@@ -126,7 +130,7 @@ class ArrowRecording(Recording):
     format = "fusion"
 
     def __init__(self, path: Path) -> None:
-        self._counts = _counts(path / "manifest.json")
+        version, self._counts = _manifest(path / "manifest.json")
         document = read_object(path / "store.json")
         try:
             store = Store.from_dict(document)
@@ -135,7 +139,7 @@ class ArrowRecording(Recording):
         super().__init__(path, store)
         self.size = sum(self._counts.values())
         for name in _TABLES:
-            _check_table(path, name, self._counts.get(name, 0))
+            _check_table(path, name, self._counts.get(name, 0), ADDED[version].get(name, ()))
 
     def __iter__(self) -> Iterator[Observation]:
         tables = [_rows(_file(self.path, name), _TABLES[name]) for name in _TABLES if self._counts.get(name, 0)]
@@ -230,20 +234,22 @@ def _file(folder: Path, name: str) -> Path:
     return folder / f"{name}.parquet"
 
 
-def _counts(path: Path) -> dict[str, int]:
+def _manifest(path: Path) -> tuple[str, dict[str, int]]:
+    """Read the format and the rows of each table."""
     manifest = read_object(path)
-    if manifest.get("format") != FORMAT:
-        raise RecordingError(path, f"must be {FORMAT!r}; got {manifest.get('format')!r}", field="format")
+    version = manifest.get("format")
+    if not isinstance(version, str) or version not in ADDED:
+        raise RecordingError(path, f"must be {' or '.join(map(repr, ADDED))}; got {version!r}", field="format")
     counts = manifest.get("counts")
     if not isinstance(counts, dict):
         raise RecordingError(path, f"must be an object; got {type(counts).__name__}", field="counts")
     for name, count in counts.items():
         if name not in _TABLES or type(count) is not int or count < 0:
             raise RecordingError(path, f"must count the rows of a table; got {count!r}", field=f"counts.{name}")
-    return counts
+    return version, counts
 
 
-def _check_table(folder: Path, name: str, count: int) -> None:
+def _check_table(folder: Path, name: str, count: int, absent: tuple[str, ...]) -> None:
     path = _file(folder, name)
     if not path.exists():
         if count:
@@ -254,7 +260,7 @@ def _check_table(folder: Path, name: str, count: int) -> None:
             schema, names, rows = file.schema_arrow, file.schema_arrow.names, file.metadata.num_rows
     except UNREADABLE as error:
         raise RecordingError(path, f"cannot be read: {error}") from error
-    expected = _TABLES[name].schema
+    expected = pa.schema([field for field in _TABLES[name].schema if field.name not in absent])
     for field in expected:
         if field.name not in names or not schema.field(field.name).equals(field):
             found = schema.field(field.name) if field.name in names else "none"
