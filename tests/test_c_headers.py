@@ -64,6 +64,27 @@ def test_examples_compile_without_a_warning(example: str) -> None:
     build([compiler, *FLAGS, *flags, f"-I{CORE}", "-fsyntax-only", source])
 
 
+def test_the_page_s_example_compiles(tmp_path: Path) -> None:
+    page = (CORE.parent / "README.md").read_text()
+    blocks = re.findall(r"```c\n(.*?)```", page, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        (tmp_path / "block.c").write_text(block)
+        build([tool("gcc"), *FLAGS, "-std=c11", f"-I{CORE}", "-fsyntax-only", tmp_path / "block.c"])
+
+
+def test_the_page_names_functions_that_exist() -> None:
+    """And every function of the library is told of, if only by what follows its part's name."""
+    page = (CORE.parent / "README.md").read_text()
+    declared = {name for h in CORE.glob("*.h") for name in re.findall(r"\b(fusion_\w+)\(", h.read_text())}
+    assert len(declared) > 25
+    for name in declared:
+        ending = "_" + name.partition("_")[2]
+        endings = [ending[i:] for i in range(len(ending)) if ending[i] == "_"]
+        told = name in page or any(f"`{e}`" in page or f"..{e}`" in page for e in endings)
+        assert told or name in ("fusion_abi", "fusion_plates_defaults"), name
+
+
 def test_the_library_needs_next_to_nothing() -> None:
     nm = tool("nm")
     for compiled in objects():
