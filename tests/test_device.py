@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from controllers import Controller, through_controllers
 from fusion import DeviceEvents, Engine, Outcome, ScalePacket, WeightEvent
 from fusion.device import WINDOW, DeviceFeed
 from fusion.device_records import MAGIC, Damage, DeviceStatus, Sender, decode, encode
+from fusion.doctor import diagnose
 from fusion.observations import Observation
 from fusion.simulation import Simulation, SimulationSettings, simulate
 
@@ -245,6 +247,28 @@ def test_damaged_records_cost_what_they_said_and_no_more(simulation: Simulation)
     damaged = sum(isinstance(o, DeviceEvents) for o in observations[::50])
     assert entry["truncated"] == damaged > 0
     assert entry["records"] > 0
+
+
+def test_a_recording_keeps_them(simulation: Simulation, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    from fusion.recordings import open_recording, write_recording
+
+    name = simulation.store.fixtures[0].id
+    observations = through_controllers(simulation.store, simulation.observations, name)
+    write_recording(tmp_path / "recording", simulation.store, observations)
+    again = list(open_recording(tmp_path / "recording"))
+    assert [o for o in again if isinstance(o, DeviceEvents)] == [o for o in observations if isinstance(o, DeviceEvents)]
+    assert len(again) == len(observations)
+
+
+def test_the_doctor_hears_a_controller(simulation: Simulation) -> None:
+    name = simulation.store.fixtures[0].id
+    observations = through_controllers(simulation.store, simulation.observations, name)
+    healthy = diagnose(simulation.store, observations)
+    assert [f for f in healthy.findings if f.source == name and f.severity != "note"] == []
+    spoilt = [replace(o, data=b"x" + o.data[1:]) if isinstance(o, DeviceEvents) else o for o in observations]
+    kinds = {(f.subject, f.kind): f for f in diagnose(simulation.store, spoilt).findings if f.source == name}
+    assert kinds["controller", "damaged"].measured > 10
 
 
 def test_unknown_fixtures_are_refused(simulation: Simulation) -> None:

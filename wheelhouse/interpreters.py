@@ -63,7 +63,8 @@ def describe(runner: tuple[str, ...], executable: str, machine: str, origin: str
 
 def local(first: str) -> Iterator[Interpreter]:
     """Find the interpreters of this machine that have headers, `first` before all others."""
-    homes = [Path.home() / ".pyenv" / "versions", Path(os.environ.get("UV_PYTHON_INSTALL_DIR", "")) / "."]
+    uv = os.environ.get("UV_PYTHON_INSTALL_DIR") or Path.home() / ".local" / "share" / "uv" / "python"
+    homes = [Path.home() / ".pyenv" / "versions", Path(uv)]
     folders = [*os.environ.get("PATH", "").split(os.pathsep), *(str(p) for h in homes for p in sorted(h.glob("*/bin")))]
     found = [
         str(p) for f in folders for p in sorted(Path(f).glob("python3*")) if re.fullmatch(r"python3\.\d+t?", p.name)
