@@ -49,7 +49,7 @@ def test() -> None:
 
 def lint() -> None:
     """Check style and types; needs what `test` installs."""
-    native = [p for folder in ("core", "bindings") for p in sorted((ROOT / "ext" / folder).glob("*.[hc]pp"))]
+    native = [p for p in sorted((ROOT / "ext").rglob("*")) if p.suffix in (".h", ".hpp", ".c", ".cpp")]
     run(PYTHON, "-m", "ruff", "check", ".")
     run(PYTHON, "-m", "ruff", "format", "--check", ".")
     run(BIN / "clang-format", "--dry-run", "--Werror", *native)

@@ -49,7 +49,7 @@ def twin(frames: list[Targets], start_ns: int, end_ns: int) -> tuple[list[str], 
 def test_the_grip_lies_beyond_the_wrist() -> None:
     hands = Hands()
     hands.record(frame(5, l_elbow=(0, 0, 1), l_wrist=(1, 0, 1), r_wrist=(0, 2, 1)))
-    shoppers, xyz, _ = hands.between(0, 10)
+    shoppers, xyz, *_ = hands.between(0, 10)
     assert shoppers == ["a"]
     np.testing.assert_array_equal(xyz, [[[[1 + GRIP, 0, 1], [0, 2, 1]]]])  # an elbow not seen: the wrist
 
@@ -73,7 +73,7 @@ def test_both_ends_of_the_span_count_and_nothing_else() -> None:
         hands.record(frame(t, l_wrist=(t, 0, 0)))
     assert hands.between(2, 3)[1][:, 0, 0, 0].tolist() == [2, 2, 3]
     for span in ((5, 9), (0, 0), (3, 2)):
-        shoppers, xyz, _ = hands.between(*span)
+        shoppers, xyz, *_ = hands.between(*span)
         assert (shoppers, xyz.shape) == ([], (0, 0, 2, 3))
 
 
@@ -82,7 +82,7 @@ def test_frames_without_anybody_and_shoppers_who_come_and_go() -> None:
     hands.record(frame(1, ("b",), l_wrist=(1, 1, 1)))
     hands.record(frame(2, ()))
     hands.record(frame(3, ("c", "a"), l_wrist=(2, 2, 2)))
-    shoppers, xyz, _ = hands.between(0, 9)
+    shoppers, xyz, *_ = hands.between(0, 9)
     assert shoppers == ["a", "b", "c"]
     assert np.isfinite(xyz[:, :, 0, 0]).tolist() == [[False, True, False], [False] * 3, [True, False, True]]
     assert hands.between(2, 2)[1].shape == (1, 0, 2, 3)
@@ -105,7 +105,7 @@ def test_names_that_turn_out_to_be_one_shopper_are_one_path() -> None:
     hands = Hands()
     hands.record(frame(1, ("x", "b"), l_wrist=(1, 1, 1)))
     hands.record(frame(2, ("x", "y"), l_wrist=(2, 2, 2), r_wrist=(3, 3, 3)))
-    shoppers, xyz, _ = hands.between(0, 9, lambda name: "b" if name == "b" else "a")
+    shoppers, xyz, *_ = hands.between(0, 9, lambda name: "b" if name == "b" else "a")
     assert shoppers == ["a", "b"]
     np.testing.assert_array_equal(xyz[:, 0, 0], [[1, 1, 1], [2, 2, 2]])
     assert np.isnan(xyz[1, 1]).all()
@@ -164,7 +164,7 @@ def test_equals_a_loop_over_everything(frames: list[Targets], start: int, end: i
     for f in frames:
         hands.record(f)
     for kept in (frames, [f for f in frames if f.time_ns >= forgotten]):
-        shoppers, xyz, _ = hands.between(start, end)
+        shoppers, xyz, *_ = hands.between(start, end)
         expected_shoppers, expected = twin(kept, start, end)
         assert shoppers == expected_shoppers
         np.testing.assert_array_equal(xyz, np.array(expected).reshape(xyz.shape))

@@ -79,7 +79,8 @@ def test_numpy_is_the_only_requirement() -> None:
 
 def test_sdist_holds_everything_needed_to_build_and_test(sdist_names: set[str]) -> None:
     expected = {"pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md", "src/fusion/py.typed"}
-    expected |= sources("ext", "*.hpp", "*.cpp", "*.pyx", "*.h") | sources("src", "*.py", "*.pyi")
+    expected |= sources("ext", "*.hpp", "*.cpp", "*.pyx", "*.h", "*.c", "*.txt", "*.in", "*.md")
+    expected |= sources("src", "*.py", "*.pyi")
     expected |= sources("tests", "*.py") | sources("bench", "*.py")
     assert expected - sdist_names == set()
 
@@ -98,8 +99,9 @@ def test_wheel_holds_modules_types_and_native_code(wheel_names: set[str]) -> Non
     assert {PurePosixPath(n).name.removesuffix(".pyi") for n in wheel_names if n.endswith(".pyi")} == native
 
 
-def test_wheel_holds_no_sources_and_no_tests(wheel_names: set[str]) -> None:
-    assert [n for n in wheel_names if PurePosixPath(n).suffix in (".cpp", ".pyx", ".hpp", ".h", ".c", ".o")] == []
+def test_wheel_holds_the_core_for_c_no_other_sources_and_no_tests(wheel_names: set[str]) -> None:
+    core = {f"fusion/include/{p.name}" for p in (ROOT / "ext" / "core").iterdir()}
+    assert {n for n in wheel_names if PurePosixPath(n).suffix in (".cpp", ".pyx", ".hpp", ".h", ".c", ".o")} == core
     top = {PurePosixPath(n).parts[0] for n in wheel_names}
     assert top == {"fusion", f"walkout_fusion-{fusion.__version__}.dist-info"}
 

@@ -12,17 +12,6 @@ namespace fusion {
 
 constexpr const char* kLevelNames[] = {"baseline", "avx2", "avx512"};
 
-inline Level processor_level() {
-#if defined(__x86_64__) && defined(__GNUC__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw")) {
-        return Level::kAvx512;
-    }
-    if (__builtin_cpu_supports("avx2")) return Level::kAvx2;
-#endif
-    return Level::kBaseline;
-}
-
 // The processor's level, or what the environment variable FUSION_SIMD caps it to.
 inline Level level() {
     static const Level best = processor_level();

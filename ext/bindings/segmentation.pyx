@@ -39,10 +39,12 @@ cdef extern from "segmentation.hpp" namespace "fusion::segmentation" nogil:
         int32_t flags, spikes
         float noise_g, level_g, drift_g
         int64_t samples, missing, faults
-    size_t storage_size(int64_t plates, const Config&)
+    int64_t capacity_of(int64_t plates)
+    int64_t storage_size(int64_t plates, int64_t capacity, const Config&)
     int64_t report_room(int64_t plates)
-    State bind(void* storage, int64_t plates, const Config&)
-    void start(const State&, const int32_t* groups, const int32_t* shared, const float* limits)
+    State bind(void* storage, int64_t plates, int64_t capacity, const Config&)
+    void start(const State&)
+    void place(const State&, int64_t p, int32_t group, int32_t shared, float limit)
     bint ordered(const State&, const int64_t* sample_ns, int64_t n)
     int64_t advance(const State&, const Config&, Out&, const int64_t*, const float*, int64_t row, int64_t n, Level)
     void c_flush "fusion::segmentation::flush"(const State&, const Config&, Out&, Level)
@@ -68,10 +70,10 @@ cdef class Stream:
         c.block, c.settle, c.steady, c.history, c.hold, c.window, c.noise_blocks, c.push_blocks = config[:8]
         c.plateau, c.join, c.coincide, c.quick, c.calm, c.merge_ns, c.gap_ns = config[8:15]
         c.threshold, c.leak, c.drift, c.half_item_g, c.floor_g, c.drift_g = config[15:]
-        cdef int64_t plates = groups.shape[0], room = report_room(plates)
+        cdef int64_t p, plates = groups.shape[0], capacity = capacity_of(plates), room = report_room(plates)
         self._level = level()
-        self._storage = np.zeros(storage_size(plates, c[0]), np.uint8)
-        self._state = bind(&self._storage[0], plates, c[0])
+        self._storage = np.zeros(storage_size(plates, capacity, c[0]), np.uint8)
+        self._state = bind(&self._storage[0], plates, capacity, c[0])
         self._events = np.zeros(room * sizeof(Event), np.uint8)
         self._plates = np.zeros(room, np.int32)
         self._deltas = np.zeros(room, np.float32)
@@ -80,7 +82,9 @@ cdef class Stream:
         self._out.plates = &self._plates[0]
         self._out.deltas = &self._deltas[0]
         self._out.sigmas = &self._sigmas[0]
-        start(self._state, &groups[0], &shared[0], &limits[0])
+        start(self._state)
+        for p in range(plates):
+            place(self._state, p, groups[p], shared[p], limits[p])
 
     def push(self, const int64_t[::1] sample_ns, const float[:, ::1] grams):
         """Take n samples of all plates; events as tuples in the order of `fusion.segmentation.WeightEvent`."""

@@ -149,7 +149,7 @@ inline void prune(const Pieces& p, const Totals& t, double level, const Newborn&
         const bool left = p.v[k] > level, right = p.v[k + 1] > level;
         const Quadratic q = quadratic(t, p.curve[k]);
         double low = p.x[k], high = p.x[k + 1];
-        if (left & right ? !dips(q, low, high, level) : (left | right) & !(q.q0 > 0.0)) continue;
+        if ((left & right) ? !dips(q, low, high, level) : (left | right) & !(q.q0 > 0.0)) continue;
         const Roots r = roots(q, level);
         const double from = left ? within(r.low, low, high) : low, to = right ? within(r.high, low, high) : high;
         append(out, p.curve[k], from, left ? level : p.v[k], to, right ? level : p.v[k + 1], newest, level);

@@ -17,7 +17,7 @@
 #define FUSION_VECTORS 0
 #endif
 
-#if FUSION_VECTORS && !defined(__clang__)
+#if FUSION_VECTORS
 #pragma GCC diagnostic ignored "-Wpsabi"  // nothing here is called across a binary interface
 #endif
 

@@ -10,6 +10,18 @@ namespace fusion {
 // Instruction sets, in ascending order; a caller must not ask for more than the processor has.
 enum class Level { kBaseline, kAvx2, kAvx512 };
 
+/// The highest that the processor has.
+inline Level processor_level() {
+#if FUSION_LEVELS
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw")) {
+        return Level::kAvx512;
+    }
+    if (__builtin_cpu_supports("avx2")) return Level::kAvx2;
+#endif
+    return Level::kBaseline;
+}
+
 template <class Job>
 void run_baseline(const Job& job) {
 #if FUSION_VECTORS
@@ -19,7 +31,7 @@ void run_baseline(const Job& job) {
 #endif
 }
 
-#if FUSION_VECTORS && defined(__x86_64__)
+#if FUSION_LEVELS
 template <class Job>
 __attribute__((target("avx2"))) void run_avx2(const Job& job) {
     job.template run<Double4>();
@@ -32,7 +44,7 @@ __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw"))) void run_avx512(co
 
 template <class Job>
 void run(const Job& job, Level level) {
-#if FUSION_VECTORS && defined(__x86_64__)
+#if FUSION_LEVELS
     if (level == Level::kAvx512) return run_avx512(job);
     if (level == Level::kAvx2) return run_avx2(job);
 #endif

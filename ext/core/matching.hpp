@@ -66,7 +66,7 @@ inline std::int32_t support(const Edge& edge, const std::int32_t* camera, std::i
     std::int32_t count = 0;
     for (std::int32_t c = 0; c < words; ++c) {
         for (std::uint64_t both = a[c] & b[c]; both != 0; both &= both - 1) {
-            const std::int32_t i = 64 * c + __builtin_ctzll(both);
+            const std::int32_t i = 64 * c + lowest_bit(both);
             std::int32_t& seen = s.seen[camera[i]];
             count += seen != edge.a * n + edge.b;
             seen = edge.a * n + edge.b;

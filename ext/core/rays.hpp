@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "assignment_rows.hpp"  // kInfinite
 #include "joints.hpp"
 
 namespace fusion {

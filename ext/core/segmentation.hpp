@@ -246,7 +246,7 @@ inline void end_block(const State& s, const Config& c, Out& out, Level level) {
 inline void pad_block(const State& s, const Config& c, Out& out, Level level) {
     while ((s.head[TICK] + 1) % c.block != 0) {
         const std::int64_t tick = ++s.head[TICK];
-        s.times[s.row(tick)] = s.head[LAST_NS];
+        s.times[s.row(tick)] = stamp_of(s.head[LAST_NS]);
         for (std::int64_t p = 0; p < s.stride; ++p) s.samples[s.row(tick) * s.stride + p] = NOT_A_NUMBER;
         if ((tick + 1) % c.block == 0) end_block(s, c, out, level);
     }
@@ -268,7 +268,8 @@ inline std::int64_t advance(const State& s, const Config& c, Out& out, const std
         std::int64_t count = 0;
         do {
             const std::int64_t tick = ++head[TICK];
-            s.times[s.row(tick)] = head[LAST_NS] = sample_ns[row + count++];
+            head[LAST_NS] = sample_ns[row + count++];
+            s.times[s.row(tick)] = stamp_of(head[LAST_NS]);
         } while (row + count < n && (head[TICK] + 1) % c.block != 0 &&
                  sample_ns[row + count] - head[LAST_NS] <= c.gap_ns);
         if (fill(s, grams + row * s.plates, count, level)) count_faults(s, grams + row * s.plates, count);

@@ -63,6 +63,9 @@ inline void emit(const State& s, const Config& c, Out& out, std::int64_t e, bool
     out.events[out.events_count++] = {
         id,    s.el(E_REVISION, e)++,     start_ns,       step_ns, end_ns, kind == CHANGE ? CHANGE : TOUCH, final,
         first, out.members_count - first, quality * share};
+    if (out.report == nullptr) return;
+    out.report(out);
+    out.events_count = out.members_count = 0;
 }
 
 /// Drop event e and its records; the others keep their order, and what they felt of it.
@@ -99,7 +102,10 @@ inline void finish(const State& s, const Config& c, Out& out, std::int64_t e, fl
 
 /// Enter a change of plate p into the event that it belongs to, or into a new one.
 inline void add_record(const State& s, const Config& c, Out& out, std::int64_t p, Change change) {
-    if (s.head[RECORDS] == s.capacity) finish(s, c, out, 0, QUALITY_EARLY);
+    if (s.head[RECORDS] == s.capacity) {
+        ++out.early;
+        finish(s, c, out, 0, QUALITY_EARLY);
+    }
     change.step = change.step > change.first ? change.step : change.first;
     align(s, c, p, change);
     std::int64_t key = find_event(s, c, p, change);

@@ -33,7 +33,7 @@ FUSION_INLINE bool fill_rows(const State& s, const float* grams, std::int64_t fi
     const float *const limits = &s.f(LIMIT, 0), *const levels = &s.f(LEVEL, 0);
     float *const sums = &s.f(SUM, 0), *const squares = &s.f(SQUARES, 0), *const counts = &s.f(COUNT, 0);
     float *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0);
-    float* rows[K];
+    Sample* rows[K];
     for (int k = 0; k < K; ++k) {
         rows[k] = s.samples + s.row(first + k) * s.stride;
         for (std::int64_t p = 0; p < s.plates; ++p) rows[k][p] = grams[k * s.plates + p];
@@ -90,7 +90,7 @@ FUSION_INLINE Ladder summarise_body(const State& s, const Config& c) {
     const float *const lows = &s.f(LOW, 0), *const highs = &s.f(HIGH, 0), *const noises = &s.f(NOISE, 0);
     const float *const watched = &s.f(WATCHED, 0), *const limits = &s.f(LIMIT, 0);
     const float* const tremors = &s.f(TREMOR, 0);
-    const float* const newest = s.samples + s.row(s.head[TICK]) * s.stride;
+    const Sample* const newest = s.samples + s.row(s.head[TICK]) * s.stride;
     float *const means = &s.f(MEAN, 0), *const spreads = &s.f(SPREAD, 0), *const weights = &s.f(WEIGHT, 0);
     float* const last = &s.f(LAST, 0);
     std::int32_t *const still = &s.i(STILL, 0), *const empty = &s.i(EMPTY, 0), *const spikes = &s.i(SPIKES, 0);

@@ -18,10 +18,11 @@ inline PlateHealth health(const State& s, const Config& c, std::int64_t p) {
     const bool silent = s.l(MISSING, p) >= blocks * c.block;
     const bool phantom = blocks >= c.noise_blocks && (silent || still + 1 >= blocks);
     const bool saturated = s.l(FAULTS, p) > 0 && ticks - s.l(FAULT_TICK, p) <= c.noise_blocks * c.block;
-    const std::int32_t flags = (phantom ? PHANTOM : 0) | (!phantom && s.i(EMPTY, p) > 0 ? DROPOUT : 0) |
-                               (!phantom && still >= c.noise_blocks ? STUCK : 0) | (saturated ? SATURATED : 0) |
-                               (now.spread > 4.0f * c.half_item_g * c.half_item_g ? NOISY : 0) |
-                               (std::fabs(s.f(DRIFT, p)) > c.drift_g ? DRIFTING : 0);
+    const auto flag = [](bool raised, Health bit) { return raised ? std::int32_t(bit) : 0; };
+    const std::int32_t flags = flag(phantom, PHANTOM) | flag(!phantom && s.i(EMPTY, p) > 0, DROPOUT) |
+                               flag(!phantom && still >= c.noise_blocks, STUCK) | flag(saturated, SATURATED) |
+                               flag(now.spread > 4.0f * c.half_item_g * c.half_item_g, NOISY) |
+                               flag(std::fabs(s.f(DRIFT, p)) > c.drift_g, DRIFTING);
     return {flags,
             s.i(SPIKES, p),
             unknown ? NOT_A_NUMBER : std::sqrt(now.spread),

@@ -27,7 +27,7 @@ inline bool changed(const State& s, std::int64_t r) {
 }
 
 /// Record of plate p in the event with that key; or -1.
-inline std::int64_t member(const State& s, std::int64_t key, std::int64_t p) {
+FUSION_APART std::int64_t member(const State& s, std::int64_t key, std::int64_t p) {
     for (std::int64_t r = 0; r < s.head[RECORDS]; ++r)
         if (s.rl(R_EVENT, r) == key && s.rl(R_PLATE, r) == p) return r;
     return -1;
@@ -135,7 +135,7 @@ inline void mark_cross_talk(const State& s, const Config& c, std::int64_t p) {
 }
 
 /// Record of the change by which plate p came to the level where it was settled last, if it is not final; or -1.
-inline std::int64_t last_record(const State& s, std::int64_t p) {
+FUSION_APART std::int64_t last_record(const State& s, std::int64_t p) {
     for (std::int64_t r = 0; r < s.head[RECORDS]; ++r)
         if (s.rl(R_PLATE, r) == p && s.rl(R_SETTLED, r) == s.l(SETTLED, p)) return r;
     return -1;

@@ -7,8 +7,9 @@
 #pragma once
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
-#include <limits>
+
+#include "compiler.hpp"
+#include "segmentation_sample.hpp"
 
 namespace fusion::segmentation {
 
@@ -38,7 +39,6 @@ enum RecordFloat { R_BEFORE, R_AFTER, R_VAR_BEFORE, R_VAR_AFTER, R_QUALITY, R_FE
 enum EventLong { E_KEY, E_ID, E_REVISION, E_SETTLED_NS, E_CHANGED, E_OPEN, EVENT_LONGS };
 // clang-format on
 
-constexpr std::int64_t LANES = 16;       // plates that one AVX-512 register holds
 constexpr float REFERENCE_VALUE = 0.5f;  // CUSUM's k, standard deviations: half the smallest shift to find fast
 constexpr float CLIP = 9.0f;             // (3 standard deviations)^2 at which a block's pull on level and noise ends
 constexpr float WILD = 100.0f;           // (10 standard deviations)^2 of a sample that is no weight but a glitch
@@ -70,7 +70,6 @@ constexpr std::int64_t LOOK = 3;      // blocks from one look at a doubtful load
 constexpr std::int64_t REACH = 2;     // plates over which cross-talk goes
 constexpr std::int64_t LEANS_ON_NEXT = -2;  // in R_SETTLED: the level that followed was left for a higher one
 constexpr std::int64_t NEVER = std::numeric_limits<std::int64_t>::max();
-constexpr float NOT_A_NUMBER = std::numeric_limits<float>::quiet_NaN();
 
 /// What the settings come to in ticks, blocks and grams.
 struct Config {
@@ -101,14 +100,14 @@ struct Config {
 struct State {
     std::int64_t plates, stride, capacity, ticks;  // columns; of the record and event sections; rows of the history
     std::int64_t* head;
-    std::int64_t* times;
+    Stamp* times;
     std::int64_t* longs;
     std::int64_t* record_longs;
     std::int64_t* event_longs;
     float* activity;  // [0]: the fixture's factor, 1 when calm; [1]: alignment
     float* floats;
     std::int32_t* ints;
-    float* samples;
+    Sample* samples;
     float* record_floats;
 
     float& f(PlateFloat row, std::int64_t p) const { return floats[row * stride + p]; }
@@ -119,12 +118,18 @@ struct State {
     std::int64_t& el(EventLong row, std::int64_t e) const { return event_longs[row * capacity + e]; }
 
     /// Row of the history that holds `tick`, which may lie before the first.
-    std::int64_t row(std::int64_t tick) const { return ((tick % ticks) + ticks) % ticks; }
-    std::int64_t time(std::int64_t tick) const { return times[row(tick)]; }
+    std::int64_t row(std::int64_t tick) const {
+        const std::int64_t rest = tick % ticks;
+        return rest < 0 ? rest + ticks : rest;
+    }
+    FUSION_APART std::int64_t time(std::int64_t tick) const {
+        return time_of(times[row(tick)], tick < head[GAP_TICK] ? head[GAP_NS] : head[LAST_NS]);
+    }
     float sample(std::int64_t p, std::int64_t tick) const { return samples[row(tick) * stride + p]; }
 };
 
-/// What one block reports; the arrays have report_room elements.
+/// What one block reports; the arrays have report_room elements. With `report`, it is called for each event instead,
+/// and one event and as many members as there are plates are room enough.
 struct Event {
     std::int64_t id, revision, start_ns, step_ns, end_ns, kind, final, first, count;
     float quality;
@@ -135,6 +140,9 @@ struct Out {
     std::int32_t* plates;
     float* deltas;  // g
     float* sigmas;  // g
+    void (*report)(const Out&);
+    void* user;          // of `report`
+    std::int64_t early;  // events that were made final because the store was full
 };
 
 inline std::int64_t stride_of(std::int64_t plates) {
@@ -150,30 +158,35 @@ inline std::int64_t report_room(std::int64_t plates) {
     return 3 * capacity_of(plates) + 8 * plates;
 }
 
-/// Bytes of the buffer of `bind`.
-inline std::size_t storage_size(std::int64_t plates, const Config& c) {
-    const std::int64_t n = stride_of(plates), records = capacity_of(plates), ticks = c.history * c.block;
-    return std::size_t(8 * (HEAD + ticks + PLATE_LONGS * n + (RECORD_LONGS + EVENT_LONGS) * records) +
-                       4 * (2 + (PLATE_FLOATS + PLATE_INTS + ticks) * n + RECORD_FLOATS * records));
+inline std::int64_t times_size(std::int64_t ticks) {
+    return (std::int64_t(sizeof(Stamp)) * ticks + 7) / 8 * 8;
+}
+
+/// Bytes of the buffer of `bind`, in which `capacity` changes may wait to be final.
+inline std::int64_t storage_size(std::int64_t plates, std::int64_t capacity, const Config& c) {
+    const std::int64_t n = stride_of(plates), ticks = c.history * c.block;
+    return times_size(ticks) + 8 * (HEAD + PLATE_LONGS * n + (RECORD_LONGS + EVENT_LONGS) * capacity) +
+           4 * (2 + (PLATE_FLOATS + PLATE_INTS) * n + RECORD_FLOATS * capacity) +
+           std::int64_t(sizeof(Sample)) * ticks * n;
 }
 
 /// Views of `storage`, which is 8-byte aligned and storage_size bytes long.
-inline State bind(void* storage, std::int64_t plates, const Config& c) {
+inline State bind(void* storage, std::int64_t plates, std::int64_t capacity, const Config& c) {
     State s{};
     s.plates = plates;
     s.stride = stride_of(plates);
-    s.capacity = capacity_of(plates);
+    s.capacity = capacity;
     s.ticks = c.history * c.block;
     s.head = static_cast<std::int64_t*>(storage);
-    s.times = s.head + HEAD;
-    s.longs = s.times + s.ticks;
+    s.times = reinterpret_cast<Stamp*>(s.head + HEAD);
+    s.longs = s.head + HEAD + times_size(s.ticks) / 8;
     s.record_longs = s.longs + PLATE_LONGS * s.stride;
     s.event_longs = s.record_longs + RECORD_LONGS * s.capacity;
     s.activity = reinterpret_cast<float*>(s.event_longs + EVENT_LONGS * s.capacity);
     s.floats = s.activity + 2;
     s.ints = reinterpret_cast<std::int32_t*>(s.floats + PLATE_FLOATS * s.stride);
-    s.samples = reinterpret_cast<float*>(s.ints + PLATE_INTS * s.stride);
-    s.record_floats = s.samples + s.ticks * s.stride;
+    s.samples = reinterpret_cast<Sample*>(s.ints + PLATE_INTS * s.stride);
+    s.record_floats = reinterpret_cast<float*>(s.samples + s.ticks * s.stride);
     return s;
 }
 
@@ -189,24 +202,27 @@ inline void empty_block(const State& s, std::int64_t p) {
     s.f(HIGH, p) = -FAR;
 }
 
-/// Begin a stream in a zeroed buffer: the shelf of each plate, which of the following plates share a facing with it
-/// (bit j: the plate j + 1 further) and the largest reading that is a weight.
-inline void start(const State& s, const std::int32_t* groups, const std::int32_t* shared, const float* limits) {
+/// Begin a stream in a zeroed buffer; then `place` every plate.
+inline void start(const State& s) {
     s.head[TICK] = s.head[GAP_TICK] = s.head[GAP_NS] = -1;
     s.head[AWAKE] = s.plates;
     s.activity[0] = s.activity[1] = 1.0f;
     clear_history(s);
     for (std::int64_t p = 0; p < s.stride; ++p) {
-        const bool real = p < s.plates;
         s.l(SETTLED, p) = s.l(FAULT_TICK, p) = -1;
         s.f(LAST, p) = NOT_A_NUMBER;
         s.f(INFLATION, p) = 1.0f;
         s.f(NOISE, p) = s.f(TREMOR, p) = LEAST_NOISE;
-        s.f(LIMIT, p) = real ? limits[p] : 0;
-        s.i(GROUP, p) = real ? groups[p] : 0;
-        s.i(SHARED, p) = real ? shared[p] : 0;
         empty_block(s, p);
     }
+}
+
+/// Tell of plate p its shelf, which of the following plates share a facing with it (bit j: the plate j + 1 further) and
+/// the largest reading that is a weight.
+inline void place(const State& s, std::int64_t p, std::int32_t group, std::int32_t shared, float limit) {
+    s.i(GROUP, p) = group;
+    s.i(SHARED, p) = shared;
+    s.f(LIMIT, p) = limit;
 }
 
 }  // namespace fusion::segmentation

@@ -17,7 +17,7 @@ class Samples {
     }
 
   private:
-    const float* base_;
+    const Sample* base_;
     std::int64_t stride_, ticks_, row_;
     float level_;
 };

@@ -9,10 +9,11 @@ from fusion.confidence import ConfidenceModel
 from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
 from fusion.explanation import Explanation, explain
+from fusion.headers import get_include
 from fusion.learning import fit_confidence
 from fusion.masses import LearnedMass, learn_masses
 from fusion.matching import Matches, PeopleSettings, match_persons
-from fusion.observations import GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
+from fusion.observations import DeviceEvents, GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
 from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine, read_outcome
 from fusion.review import ReviewItem, ReviewPolicy, review_queue
 from fusion.rig import CameraRig
@@ -32,6 +33,7 @@ __all__ = [
     "CameraRig",
     "Candidate",
     "ConfidenceModel",
+    "DeviceEvents",
     "Engine",
     "EngineSettings",
     "Explanation",
@@ -75,6 +77,7 @@ __all__ = [
     "backend",
     "explain",
     "fit_confidence",
+    "get_include",
     "k_best",
     "learn_masses",
     "match_persons",

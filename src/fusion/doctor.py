@@ -10,9 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from fusion.device import DeviceFeed
 from fusion.engine import EngineSettings
-from fusion.findings import Finding, of_fixture, of_notes, of_recording, of_stream, worst_first
-from fusion.observations import JOINTS, GateEvent, ItemScores, Keypoints, Observation, ScalePacket, TagReads, Targets
+from fusion.findings import Finding, of_fixture, of_notes, of_recording, of_records, of_stream, worst_first
+from fusion.observations import (
+    JOINTS,
+    DeviceEvents,
+    GateEvent,
+    ItemScores,
+    Keypoints,
+    Observation,
+    ScalePacket,
+    TagReads,
+    Targets,
+)
 from fusion.ordering import ReorderBuffer
 from fusion.recordings import ReaderNote, Recording
 from fusion.store import Store
@@ -114,6 +125,7 @@ class Doctor:
         self._streams: dict[tuple[Kind, str], StreamVitals] = {
             ("scale", fixture.id): StreamVitals("scale", fixture.id) for fixture in store.fixtures
         }
+        self._feeds = {f.id: DeviceFeed(len(f.plates)) for f in store.fixtures}
         self._buffer = ReorderBuffer(round(s.lateness_s * NS))
         self._newest_ns: int | None = None
         self._leap: tuple[StreamVitals, int] | None = None
@@ -129,7 +141,7 @@ class Doctor:
         key = _source(observation)
         stream = self._streams.setdefault(key, StreamVitals(*key))
         stream.observations += 1
-        if isinstance(observation, ScalePacket) and not self._fits(observation):
+        if isinstance(observation, ScalePacket | DeviceEvents) and not self._fits(observation):
             stream.misfits += 1
             return
         self._clock(stream, observation.time_ns)
@@ -144,7 +156,8 @@ class Doctor:
     def diagnosis(self, notes: Sequence[ReaderNote] = ()) -> Diagnosis:
         """Take the stream as ended and tell what was found; `notes` are what its reader met."""
         self._pass(everything=True)
-        streams = list(self._streams.values())
+        controlled = {source for kind, source in self._streams if kind == "controller"}
+        streams = [s for s in self._streams.values() if s.observations or s.source not in controlled]
         # A source whose clock ran ahead does not tell when the recording ended.
         ends = [s.last_ns for s in streams if s.last_ns is not None and not s.outrun]
         starts = [s.first_ns for s in streams if s.first_ns is not None]
@@ -154,6 +167,8 @@ class Doctor:
         findings = [*of_recording(self._store, streams, self._settings.lateness_s), *of_notes(notes)]
         for stream in streams:
             findings += of_stream(stream, self._settings, end_ns)
+        for fixture, feed in self._feeds.items():
+            findings += of_records(fixture, feed.counts)
         for fixture, vitals in self._plates.items():
             if self._streams["scale", fixture].first_ns is not None:
                 findings += of_fixture(fixture, vitals, self._settings.segmentation, carrying)
@@ -166,9 +181,11 @@ class Doctor:
             sum(s.observations for s in streams),
         )
 
-    def _fits(self, packet: ScalePacket) -> bool:
-        vitals = self._plates.get(packet.fixture)
-        return vitals is not None and packet.grams.shape[1] == len(vitals.plates)
+    def _fits(self, observation: ScalePacket | DeviceEvents) -> bool:
+        vitals = self._plates.get(observation.fixture)
+        if vitals is None or isinstance(observation, DeviceEvents):
+            return vitals is not None
+        return bool(observation.grams.shape[1] == len(vitals.plates))
 
     def _clock(self, stream: StreamVitals, time_ns: int) -> None:
         """Follow the newest event time: who is behind it, and who takes it further than others may be late."""
@@ -193,6 +210,8 @@ class Doctor:
             self._streams[_source(observation)].take(observation, gap_s)
             if isinstance(observation, ScalePacket):
                 self._plates[observation.fixture].push(observation)
+            elif isinstance(observation, DeviceEvents):
+                self._feeds[observation.fixture].push(observation)
 
 
 def _source(observation: Observation) -> tuple[Kind, str]:
@@ -200,6 +219,8 @@ def _source(observation: Observation) -> tuple[Kind, str]:
     match observation:
         case ScalePacket(fixture=fixture):
             return "scale", fixture
+        case DeviceEvents(fixture=fixture):
+            return "controller", fixture
         case Keypoints(camera=camera):
             return "camera", camera
         case TagReads(antenna=antenna):

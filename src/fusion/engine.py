@@ -7,7 +7,6 @@ once; what comes later than the watermark is counted, and neither used nor lost 
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,45 +15,27 @@ from fusion import validation
 from fusion.association import AssociationSettings, Associator, Candidate, Joint
 from fusion.carts import cart
 from fusion.confidence import ConfidenceModel
-from fusion.observations import GateEvent, ItemScores, Observation, ScalePacket, TagReads, Targets
+from fusion.fixture_scales import Scale
+from fusion.observations import DeviceEvents, GateEvent, ItemScores, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt
 from fusion.review import ReviewPolicy
-from fusion.second_thoughts import SecondThoughts, Told
-from fusion.segmentation import (
-    DRIFTING,
-    DROPOUT,
-    NOISY,
-    PHANTOM,
-    SATURATED,
-    STUCK,
-    Segmenter,
-    WeightEvent,
-)
-from fusion.segmentation_settings import MOST_G, SegmentationSettings
+from fusion.second_thoughts import Told
+from fusion.segmentation import WeightEvent
+from fusion.segmentation_settings import SegmentationSettings
 from fusion.sight import Sight
-from fusion.store import Facing, Fixture, Store
+from fusion.store import Store
 from fusion.tracking import TrackingSettings
 
 NS = 1_000_000_000
-FLAGS = {
-    DROPOUT: "dropout",
-    STUCK: "stuck",
-    SATURATED: "saturated",
-    NOISY: "noisy",
-    PHANTOM: "phantom",
-    DRIFTING: "drifting",
-}
 TRACKING = TrackingSettings(clock_s=0.2, lateness_s=1.0)
 """Clocks of cameras may be half a second off, and are learned."""
 DETECTION_NS = NS
 """By then the segmentation has noticed a change that began."""
-SILENCE_NS = 2 * NS
-"""A fixture that sent nothing for so long has dropped out."""
 GRASP_S = 0.2
 """How far an item's step and the hand that made it may be apart in time: half a reach, and clocks that disagree."""
 ANY_TIME = 0.3
-"""How probable any instant of an event is, against its step: a hand may have come long before, or the step be another's."""
+"""How probable any instant of an event is, against its step: hands come long before, and the step may be another's."""
 MEMORY_NS = 60 * NS
 """Hands are remembered for as long as an event is open, but no longer than this."""
 
@@ -129,7 +110,7 @@ class Engine:
         self._settings = s = settings or EngineSettings()
         self._buffer = ReorderBuffer(round(s.lateness_s * NS))
         self._grasp_ns = round(s.grasp_s * NS)
-        self._scales = {f.id: _Scale(f, store.planogram, s) for f in store.fixtures}
+        self._scales = {f.id: Scale(f, store.planogram, s.rate_hz, s.segmentation) for f in store.fixtures}
         self._associator = Associator(store, settings=s.association)
         self._sight = Sight(store, s.tracking)
         self._wait_ns = self._grasp_ns + round(max(s.segmentation.merge_s, s.tracking.lateness_s) * NS)
@@ -175,7 +156,7 @@ class Engine:
             self._pass(ready)
         self._sight.flush()
         for scale in self._scales.values():
-            self._enqueue(scale, scale.segmenter.flush())
+            self._enqueue(scale, scale.flush())
         self._associate(up_to_ns=None)
         self._close(list(self._present))
         return self.outcome()
@@ -186,17 +167,22 @@ class Engine:
         open_ = self._carts(list(self._present), interactions, final=False)
         plates = [entry for scale in self._scales.values() for entry in scale.health(self._now_ns)]
         cameras, late = tuple(self._sight.health(self._now_ns)), self._buffer.late + self._sight.late
-        health = Health(tuple(plates), cameras, late, self._buffer.duplicates, self._unused + self._sight.refused)
+        unused = self._unused + self._sight.refused
+        devices = tuple(entry for scale in self._scales.values() for entry in scale.device_health())
+        health = Health(tuple(plates), cameras, late, self._buffer.duplicates, unused, devices)
         return Outcome((*self._receipts, *open_), interactions, health)
 
     def _check(self, observation: object) -> None:
         if not isinstance(observation, Observation):
             raise TypeError(f"observations must be of fusion.observations; got {type(observation).__name__}")
         self._sight.check(observation)
-        if isinstance(observation, ScalePacket):
+        if isinstance(observation, ScalePacket | DeviceEvents):
             scale = self._scales.get(observation.fixture)
             if scale is None:
-                raise ValueError(f"scale packet of the unknown fixture {observation.fixture!r}")
+                what = "scale packet" if isinstance(observation, ScalePacket) else "device events"
+                raise ValueError(f"{what} of the unknown fixture {observation.fixture!r}")
+        if isinstance(observation, ScalePacket):
+            scale = self._scales[observation.fixture]
             if observation.grams.shape[1] != len(scale.plates):
                 expected, came = len(scale.plates), observation.grams.shape[1]
                 raise ValueError(f"grams of fixture {observation.fixture!r} must have {expected} columns; got {came}")
@@ -207,7 +193,7 @@ class Engine:
         self._associate(up_to_ns=observation.time_ns)
         self._sight.see(observation)
         match observation:
-            case ScalePacket(fixture=fixture):
+            case ScalePacket(fixture=fixture) | DeviceEvents(fixture=fixture):
                 scale = self._scales[fixture]
                 self._enqueue(scale, scale.push(observation))
             case Targets(shoppers=shoppers):
@@ -222,7 +208,7 @@ class Engine:
                 self._unused += 1
         self._settle()
 
-    def _enqueue(self, scale: "_Scale", events: list[WeightEvent]) -> None:
+    def _enqueue(self, scale: Scale, events: list[WeightEvent]) -> None:
         for event in events:
             for ready in scale.second_thoughts.hear(event, scale.last_ns):
                 heapq.heappush(self._waiting, (ready.end_ns, scale.fixture, ready.id, ready))
@@ -238,7 +224,7 @@ class Engine:
                 interaction = self._explained(scale, told, interaction)
             self._interactions[interaction.id] = interaction
 
-    def _explained(self, scale: "_Scale", told: Told, interaction: Interaction) -> Interaction:
+    def _explained(self, scale: Scale, told: Told, interaction: Interaction) -> Interaction:
         event, joint, start_ns = told.event, None, told.event.start_ns
         if told.earlier is not None and told.both is not None:
             start_ns = min(start_ns, told.earlier.event.start_ns)
@@ -308,7 +294,7 @@ class Engine:
         return [replace(c, needs_review=True) if strange(c.shopper) else c for c in told]
 
 
-def _begun(scale: "_Scale", event: WeightEvent, told: Told | None) -> Interaction:
+def _begun(scale: Scale, event: WeightEvent, told: Told | None) -> Interaction:
     """Tell of an event before anything is known of its causes."""
     change = event if told is None else told.change
     return Interaction(
@@ -329,61 +315,3 @@ def _caused(interaction: Interaction, causes: Sequence[Candidate]) -> Interactio
     if sum(c.probability for c in causes) >= 0.5:
         kind = "take" if causes[0].quantity < 0 else "return"
     return replace(interaction, kind=kind, candidates=tuple(causes))
-
-
-class _Scale:
-    """One fixture's segmenter, with plates by name and a clock that never steps back."""
-
-    def __init__(self, fixture: Fixture, planogram: Sequence[Facing], settings: EngineSettings) -> None:
-        self.fixture = fixture.id
-        self.plates = [p.id for p in fixture.plates]
-        column = {plate: i for i, plate in enumerate(self.plates)}
-        facings = [[column[plate] for plate in facing.plates if plate in column] for facing in planogram]
-        self.segmenter = Segmenter(
-            [i for i, shelf in enumerate(fixture.shelves) for _ in shelf.plates],
-            rate_hz=settings.rate_hz,
-            facings=[columns for columns in facings if columns],
-            capacity_g=[min(p.capacity_g, MOST_G) for p in fixture.plates],
-            settings=settings.segmentation,
-        )
-        groups = [i for i, shelf in enumerate(fixture.shelves) for _ in shelf.plates]
-        self.second_thoughts = SecondThoughts(groups, settings.segmentation.smallest_item_g / 2)
-        self.last_ns = 0
-
-    def push(self, packet: ScalePacket) -> list[WeightEvent]:
-        # Packets overlap by the jitter of their stamps; the samples are in order all the same.
-        sample_ns = np.maximum(np.maximum.accumulate(packet.sample_ns), self.last_ns)
-        self.last_ns = int(sample_ns[-1])
-        return self.segmenter.push(sample_ns, packet.grams)
-
-    @property
-    def noise_g(self) -> NDArray[np.float64]:
-        """Noise of a sample of each plate, grams."""
-        noise = self.segmenter.health()["noise_g"].astype(np.float64)
-        return np.where(np.isfinite(noise), noise, 1.0)
-
-    def silent(self, now_ns: int) -> bool:
-        """Tell whether nothing has come for so long that the fixture has dropped out."""
-        return now_ns - self.last_ns > SILENCE_NS
-
-    def open_since_ns(self, now_ns: int) -> int | None:
-        """Onset of the earliest event that may still come; a silent fixture holds nobody's receipt back."""
-        return None if self.silent(now_ns) else self.segmenter.open_since_ns
-
-    def health(self, now_ns: int) -> list[dict[str, Any]]:
-        """Tell each plate's status, noise, drift, spikes and samples, JSON-ready."""
-        entries = []
-        for plate, state in zip(self.plates, self.segmenter.health(), strict=True):
-            status = {name for bit, name in FLAGS.items() if state["flags"] & bit} | (
-                {"dropout"} if self.silent(now_ns) else set()
-            )
-            numbers = {name: float(state[name]) for name in ("noise_g", "drift_g_per_min")}
-            entries.append(
-                {
-                    "plate": plate,
-                    "status": sorted(status) or ["ok"],
-                    **{name: value if np.isfinite(value) else None for name, value in numbers.items()},
-                    **{name: int(state[name]) for name in ("spikes", "samples", "missing", "faults")},
-                }
-            )
-        return entries

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+from fusion.device import DeviceCounts
 from fusion.engine import SILENCE_NS, EngineSettings
 from fusion.observations import JOINTS
 from fusion.recordings import ReaderNote
@@ -58,6 +59,7 @@ ACTIONS = {
     "rate": "Set the sampling rate in the engine's settings to what the scales send.",
     "rezeroed": "Nothing if it was after start-up; else forbid the controller to tare by itself.",
     "saturated": "Take load off the plate; if it is not overloaded, check its wiring and converter.",
+    "damaged": "Check the controller's link and clock, and that it counts its starts.",
     "shaken": "Fix shelf and fixture; look for a motor, a door or a passage that shakes them.",
     "short": "Record for at least as long as the limit.",
     "silent": "Check power and network of this device; nothing came from it in time.",
@@ -85,7 +87,7 @@ class Finding:
     severity : {"fault", "warning", "note"}
         A fault makes the source useless, a warning makes receipts worse, a note asks for nothing now.
     subject : str
-        What kind of thing `source` is: "plate", "shelf", "scale", "camera", "antenna", "targets", "gate",
+        What kind of thing `source` is: "plate", "shelf", "scale", "controller", "camera", "antenna", "targets", "gate",
         "item scores", "recording" or "files".
     source : str
         The plate's, shelf's, fixture's (of a scale), camera's or antenna's identifier, or the subject again.
@@ -236,6 +238,20 @@ def _of_packets(stream: StreamVitals, settings: EngineSettings, end_ns: int) -> 
     silent_s = (end_ns - stream.last_ns) / NS
     if silent_s > SILENCE_S:
         yield say("fault", "stopped", silent_s, SILENCE_S, "s", "Nothing more until the recording's end.")
+
+
+def of_records(fixture: str, counts: DeviceCounts) -> Iterator[Finding]:
+    """Find what is wrong with the records of a fixture's controller."""
+    say = partial(_finding, "controller", fixture)
+    unusable = counts.damaged + counts.truncated + counts.implausible + counts.stale
+    total = max(counts.records + unusable + counts.missing, 1)
+    if unusable:
+        detail = f"{unusable} records are damaged, cut, of an earlier start, or say what cannot be."
+        yield say(_graded(unusable / total), "damaged", 100 * unusable / total, 100 * LOST, "% of records", detail)
+    if counts.missing:
+        share = counts.missing / total
+        detail = f"{counts.missing} records never came; {counts.abandoned} events were told without their last report."
+        yield say(_graded(share), "lost", 100 * share, 100 * LOST, "% of records", detail)
 
 
 def of_recording(store: Store, streams: Sequence[StreamVitals], lateness_s: float) -> Iterator[Finding]:

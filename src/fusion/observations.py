@@ -48,6 +48,31 @@ class ScalePacket:
         return int(self.sample_ns.max())
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceEvents:
+    """Records of a shelf controller that does the segmentation itself, in place of its grams.
+
+    Parameters
+    ----------
+    fixture : str
+        The fixture; one sends either this or `ScalePacket`.
+    time_ns : int
+        When the records came in, by a clock that the other observations share.
+    data : bytes
+        Whole records in the layout of ``ext/firmware/README.md``; what is damaged is passed over and counted.
+    """
+
+    fixture: str
+    time_ns: int
+    data: bytes
+
+    def __post_init__(self) -> None:
+        validation.identifier("fixture", self.fixture)
+        object.__setattr__(self, "time_ns", validation.time_ns("time_ns", self.time_ns))
+        if not isinstance(self.data, bytes):
+            raise TypeError(f"data must be bytes; got {type(self.data).__name__}")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
     """3-D joints of the shoppers at one instant, by whatever follows them.
@@ -199,7 +224,7 @@ class GateEvent:
             validation.identifier("account", self.account)
 
 
-Observation = ScalePacket | Targets | Keypoints | ItemScores | TagReads | GateEvent
+Observation = ScalePacket | DeviceEvents | Targets | Keypoints | ItemScores | TagReads | GateEvent
 """Any of the batches above."""
 
 

@@ -8,7 +8,16 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fusion import validation
-from fusion.observations import GateEvent, ItemScores, Keypoints, Observation, ScalePacket, TagReads, Targets
+from fusion.observations import (
+    DeviceEvents,
+    GateEvent,
+    ItemScores,
+    Keypoints,
+    Observation,
+    ScalePacket,
+    TagReads,
+    Targets,
+)
 
 Key = tuple[int, int, tuple[str, ...], bytes]
 
@@ -37,6 +46,8 @@ def order_key(observation: Observation) -> Key:
         case ScalePacket(fixture=fixture, sample_ns=sample_ns, grams=grams):
             # Big-endian: of two packets that end together, the one that began first comes first.
             return observation.time_ns, 5, (fixture,), _bytes(sample_ns.astype(">i8"), grams)
+        case DeviceEvents(fixture=fixture, time_ns=time_ns, data=data):
+            return time_ns, 5, (fixture,), data
     raise TypeError(f"observation must be of a type in fusion.observations; got {type(observation).__name__}")
 
 

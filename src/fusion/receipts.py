@@ -111,13 +111,14 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the sensors and the stream suffered."""
+    """What the sensors and the stream suffered; `devices` are the fixtures that send events (`fusion.device`)."""
 
     plates: tuple[dict[str, Any], ...] = ()
     cameras: tuple[dict[str, Any], ...] = ()
     late: int = 0
     dropped: int = 0
     unused: int = 0
+    devices: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

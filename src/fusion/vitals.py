@@ -12,7 +12,7 @@ from fusion.segmentation import DROPOUT, NOISY, PHANTOM, STUCK, Segmenter
 from fusion.segmentation_settings import MOST_G, SegmentationSettings
 from fusion.store import Fixture
 
-Kind = Literal["scale", "camera", "antenna", "targets", "gate", "item scores"]
+Kind = Literal["scale", "controller", "camera", "antenna", "targets", "gate", "item scores"]
 
 NS = 1_000_000_000
 FLAGS = (DROPOUT, STUCK, NOISY, PHANTOM)

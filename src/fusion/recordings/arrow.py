@@ -21,7 +21,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fusion.errors import RecordingError
-from fusion.observations import JOINTS, GateEvent, ItemScores, Keypoints, Observation, ScalePacket, TagReads, Targets
+from fusion.observations import (
+    JOINTS,
+    DeviceEvents,
+    GateEvent,
+    ItemScores,
+    Keypoints,
+    Observation,
+    ScalePacket,
+    TagReads,
+    Targets,
+)
 from fusion.recordings.recording import ReaderNote, Recording, read_object
 from fusion.store import Store
 
@@ -85,6 +95,11 @@ _TABLES = {
         ScalePacket,
         _schema(fixture=pa.string(), sample_ns=_list(pa.int64()), grams=_list(pa.float32())),
         _scale_packet,
+    ),
+    "device_events": _Table(
+        DeviceEvents,
+        _schema(fixture=pa.string(), time_ns=pa.int64(), data=pa.binary()),
+        lambda row: DeviceEvents(**row),
     ),
     "targets": _Table(
         Targets,
