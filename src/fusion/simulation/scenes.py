@@ -30,6 +30,7 @@ from fusion.store import Store
 ENTER_S = (0.5, 2.0)  # between shoppers who come in
 PAUSE_S = (0.1, 1.0)  # between what somebody does and what he does next
 PASS_M = (0.68, 0.9)  # between two who hand something over
+GRASP_M = 0.08  # from a wrist to what the hand holds
 PASS_HEIGHT_M = (0.6, 0.7)  # of the hands that meet, over the smaller one's stature
 ASIDE_WALK_M = 1.5  # along the aisle, by whoever stands in another's way
 STAY_S = 5.0  # in which nobody who is on his way may come by
@@ -220,11 +221,15 @@ class Scene:
         meet = np.array([*((place + spot) / 2), height])
         dwell = float(self.rng.uniform(*DWELL_S))
         moves = self.stock.moves([unit])
-        for visit, moved, to in ((giver, moves, receiver.shopper), (receiver, (), None)):
+        toward = GRASP_M * np.array([*(place - spot), 0.0]) / np.hypot(*(place - spot))
+        for visit, moved, to, wrist in (
+            (giver, moves, receiver.shopper, meet - toward),
+            (receiver, (), None, meet + toward),
+        ):
             out, back = self.rng.uniform(*REACH_S, 2)
             phases = (time_s - float(out), time_s, time_s + dwell, time_s + dwell + float(back))
             right = bool(self.rng.random() < 0.8)
-            visit.actions.append(Action("pass", time_s + dwell / 2, phases, meet, right, {}, moved, receiver=to))
+            visit.actions.append(Action("pass", time_s + dwell / 2, phases, wrist, right, {}, moved, receiver=to))
             self.wait(visit, phases[3])
         giver.pass_on(unit, receiver)
         return giver.actions[-1]
