@@ -186,7 +186,7 @@ inline std::size_t list_branches(const Hypotheses& in, const Evidence& evidence,
         const double null = in.weight[h] + all.log_score[0] + evidence.echo[h];
         room.branches[n] = {null, static_cast<int32_t>(h), 0, -1, static_cast<uint32_t>(n)};
         ++n;
-        *best = std::fmax(*best, null);
+        *best = std::max(*best, null);
         for (std::size_t i = 0; i < all.n; ++i) {
             const int32_t e = room.order[i];
             if (in.weight[h] + reach[e] < *best + log.negligible) break;
@@ -196,7 +196,7 @@ inline std::size_t list_branches(const Hypotheses& in, const Evidence& evidence,
             const std::size_t more = branch_out(in, h, e, v, all.parts[e], scene, log, room.branches + n);
             std::size_t kept = n;
             for (std::size_t k = n; k < n + more; ++k) {
-                *best = std::fmax(*best, room.branches[k].value);
+                *best = std::max(*best, room.branches[k].value);
                 if (!(room.branches[k].value >= *best + log.negligible)) continue;
                 room.branches[kept] = room.branches[k];
                 room.branches[kept].rank = static_cast<uint32_t>(kept);

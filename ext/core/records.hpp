@@ -116,7 +116,7 @@ inline void divide(double* row, std::size_t n, double total) {
 /// one row, `prints` for n. Returns how many are left; `share` (n, n) tells how much of each came from each old one.
 inline std::size_t forget(int32_t owner, Hypotheses& hypotheses, Record* trial, uint64_t* prints, double* share) {
     double best = hypotheses.weight[0];
-    for (std::size_t h = 1; h < hypotheses.n; ++h) best = std::fmax(best, hypotheses.weight[h]);
+    for (std::size_t h = 1; h < hypotheses.n; ++h) best = std::max(best, hypotheses.weight[h]);
     std::size_t kept = 0;
     for (std::size_t h = 0; h < hypotheses.n; ++h) {
         std::copy_n(hypotheses.row(h), hypotheses.count[h], trial);
