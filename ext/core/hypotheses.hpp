@@ -232,7 +232,6 @@ inline std::size_t update(const Hypotheses& in, const Evidence& evidence, const 
     if (looked_at < n) std::nth_element(room.branches, room.branches + looked_at, room.branches + n, before);
     std::sort(room.branches, room.branches + looked_at, before);
     std::fill(room.column, room.column + all.n, -1);
-    std::fill(lineage.chosen, lineage.chosen + out.n * lineage.columns_room, 0.0);
     lineage.columns[0] = room.column[0] = 0;
     lineage.columns_used = 1;
     std::size_t kept = 0;
@@ -251,10 +250,12 @@ inline std::size_t update(const Hypotheses& in, const Evidence& evidence, const 
         if (k == kept) {
             std::fill(lineage.share + k * in.n, lineage.share + (k + 1) * in.n, 0.0);
             std::fill(lineage.joint_share + k * in.n, lineage.joint_share + (k + 1) * in.n, 0.0);
+            std::fill_n(lineage.chosen + k * lineage.columns_room, lineage.columns_used, 0.0);
             ++kept;
         }
         if (room.column[e] < 0) {
             room.column[e] = static_cast<int32_t>(lineage.columns_used);
+            for (std::size_t r = 0; r < kept; ++r) lineage.chosen[r * lineage.columns_room + lineage.columns_used] = 0.0;
             lineage.columns[lineage.columns_used++] = b.explanation;
         }
         (joint ? lineage.joint_share : lineage.share)[k * in.n + h] += linear;
