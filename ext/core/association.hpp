@@ -73,7 +73,9 @@ inline double box_distance2(const double x[3], const double center[3], const dou
 }
 
 /// exp(x) for x <= 0, and 0 where it is less than the smallest normal number: most hands are far away.
-inline double exp_far(double x) { return x < -708.0 ? 0.0 : std::exp(x); }
+inline double exp_far(double x) {
+    return x < -708.0 ? 0.0 : std::exp(x);
+}
 
 /// One shopper at one place.
 inline double hand_at_place(const HandPaths& hands, std::size_t i, const Boxes& boxes, std::size_t b,
@@ -129,7 +131,9 @@ inline double log_any_mass(double total, const AssociationSettings& s) {
     return -std::log(std::max(std::fabs(total), s.lightest_g) * std::log(s.heaviest_g / s.lightest_g));
 }
 
-inline double log_normal(double z, double v) { return -0.5 * z * z / v - 0.5 * std::log(2.0 * kPi * v); }
+inline double log_normal(double z, double v) {
+    return -0.5 * z * z / v - 0.5 * std::log(2.0 * kPi * v);
+}
 
 /// Logarithm of exp(a) + exp(b).
 inline double log_sum(double a, double b) {

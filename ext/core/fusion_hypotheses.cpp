@@ -79,7 +79,7 @@ UpdateRoom take_update(Arena& arena, const fusion_hypotheses* old, const fusion_
     room.order = arena.take<std::int32_t>(n);
     room.column = arena.take<std::int32_t>(n);
     room.reach = arena.take<double>(n);
-    room.branches = arena.take<Branch>(branches_needed(view(old), explanations_of(e)));
+    room.branches = arena.take<Branch>(branches_needed(view(old), std::size_t(made->n)));
     room.trial = arena.take<Record>(std::uint64_t(made->stride));
     room.prints = arena.take<std::uint64_t>(std::uint64_t(made->n));
     return room;

@@ -171,7 +171,8 @@ inline void explain(const Event& e, const Shoppers& who, const Goods& goods, dou
         }
     }
     const auto unknown = [](const Item& item) { return item.known == 0; };
-    const std::size_t known = static_cast<std::size_t>(std::remove_if(room.items, room.items + n, unknown) - room.items);
+    const std::size_t known =
+        static_cast<std::size_t>(std::remove_if(room.items, room.items + n, unknown) - room.items);
     explain_parts(room.items, known, {e, who, goods.mass_g, room.joined, s, floor}, out);
 }
 

@@ -159,7 +159,8 @@ inline std::size_t join(const Hypotheses& a, const Hypotheses& b, double negligi
     const double best = pairs[0].value, least = best + std::log(negligible);
     std::size_t kept = 0;
     for (; kept < std::min(n, out.n) && pairs[kept].value >= least; ++kept) {
-        const std::size_t i = static_cast<std::size_t>(pairs[kept].one), j = static_cast<std::size_t>(pairs[kept].other);
+        const std::size_t i = static_cast<std::size_t>(pairs[kept].one),
+                          j = static_cast<std::size_t>(pairs[kept].other);
         int32_t count = a.count[i];
         std::copy_n(a.row(i), count, out.row(kept));
         for (int32_t k = 0; k < b.count[j]; ++k) {
