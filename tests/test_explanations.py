@@ -356,7 +356,7 @@ def test_every_backend_the_same() -> None:
         hands = worlds.hand_log_likelihood(w)
 
         def run(w: worlds.World = w, hands: NDArray[np.float64] = hands) -> tuple[Any, ...]:
-            found = worlds.explain(w, hands, room=64)
+            found = worlds.explain(w, hands, room=32)
             return found.parts, found.terms, found.score
 
         parts, terms, score = agree(run, rtol=1e-12)
@@ -364,7 +364,7 @@ def test_every_backend_the_same() -> None:
         assert np.isfinite(terms[0]).all()
         for n in (parts[:, :, 1] >= 0).sum(axis=1).tolist():
             several[n] += 1
-        retries += len(score) > 64
+        retries += len(score) > 32
     assert several[0] == 160
     assert min(several) > 100
     assert retries > 10
