@@ -84,7 +84,7 @@ def world(seed: int) -> tuple[list[Step], list[str]]:
     for k in range(events):
         again = k == events - 1 and k > 0 and rng.random() < 0.4
         main = int(rng.integers(0, k)) if again else k
-        beside = int(rng.integers(0, 5))
+        beside = int(rng.choice([j for j in range(5) if j <= k or j >= events]))  # nobody's main plate later
         plates = [main] if beside == main else [main, beside]
         units = rng.choice([-2, -1, -1, 1, 1, 2]) * rng.choice(list(PRODUCTS.values()))
         delta = np.array([units + rng.normal(), rng.choice([0.5, -100.0])])[: len(plates)]
