@@ -50,15 +50,17 @@ class Ledger:
         `parts` (E, 3, 4) name owners; only explanations by one part have a ratio other than 0.
         """
         gains = np.zeros(len(parts))
+        n = len(self._mass_g)
         lying = {p: lots for plate in reading.plates.tolist() for p, lots in self._lots.get(-1 - plate, {}).items()}
-        first, single = parts[:, 0], parts[:, 1, 1] < 0
-        back = single & (first[:, 2] > 0)
+        carried = {o * n + p: lots for o, own in self._lots.items() if o >= 0 for p, lots in own.items()}
+        first, single = parts[:, 0].astype(np.int64), parts[:, 1, 1] < 0
+        whose = first[:, 0] * n + first[:, 1]
+        back = single & (first[:, 2] > 0) & np.isin(whose, list(carried))
         found = single & (first[:, 2] < 0) & (first[:, 3] == 0) & np.isin(first[:, 1], list(lying))
         for e in np.flatnonzero(back | found).tolist():
             part = first[e].tolist()
-            lots = self._lots.get(part[0], {}).get(part[1]) if part[2] > 0 else lying[part[1]]
-            if lots:
-                gains[e] = self._gain(lots, part[1], part, reading)
+            lots = carried[int(whose[e])] if part[2] > 0 else lying[part[1]]
+            gains[e] = self._gain(lots, part[1], part, reading)
         return gains
 
     def note(self, part: tuple[int, int, int, int], reading: Any) -> None:
