@@ -281,7 +281,7 @@ class Associator:
         nearby = _nearby([r.hands for r in readings])
         owners = np.array([self._owner(shoppers[i]) for i in nearby], np.int32)
         looks = np.ascontiguousarray(looks[nearby]) if len(looks) else looks
-        plates = np.unique(np.concatenate([r.plates for r in readings]))
+        plates = np.array(sorted({p for r in readings for p in r.plates.tolist()}), np.int32)
         thought_of = set(owners.tolist()) | set((-1 - plates).tolist())
         thought_of |= self._lenders(readings[0], thought_of)
         before = None if earlier is None else cluster_of(earlier)
@@ -349,7 +349,7 @@ class Associator:
         chosen = np.empty((k, len(columns)))
         kept, used = self._hypotheses.update(
             cluster.weight, cluster.count, cluster.records, echo, together, parts, score, first_joint,
-            plates.astype(np.int32), np.array([readings[0].main_plate, readings[-1].main_plate], np.int32),
+            plates, np.array([readings[0].main_plate, readings[-1].main_plate], np.int32),
             len(self._products), max(1, len(self._places.facing_product)), weight, count, records, share, joint_share,
             columns, chosen, self._settings,
         )  # fmt: skip
