@@ -1,10 +1,13 @@
-"""Association: likelihoods of hand paths against the same job in NumPy and SciPy, and one event from end to end."""
+"""Association: hand paths against the same job in NumPy and SciPy, one event from end to end, and a store's day."""
 
+import resource
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
@@ -22,16 +25,23 @@ def vectorised(hands: Array, start: Array, center: Array, axes: Array, half: Arr
     local = np.einsum("tshxc,xck->tshxk", hands[:, :, :, None] - center, axes)
     d2 = (np.maximum(np.abs(local) - half, 0) ** 2).sum(-1)
     d2 = np.minimum.reduceat(d2, start[:-1], axis=-1)
-    seen = np.isfinite(d2)
-    near = logsumexp(np.where(seen, -0.5 * d2 / S.reach_sigma_m**2, -np.inf), axis=(0, 2)) - np.log(seen.sum((0, 2)))
-    peak = S.bystander_m / (S.reach_sigma_m * np.sqrt(np.pi / 2))
-    missed = np.full(near.shape, np.log(S.track_miss))
-    return np.asarray(logsumexp([near + np.log(peak * (1 - S.track_miss)), missed], axis=0))
+    seen, scale = np.isfinite(d2), S.bystander_m / np.sqrt(np.pi / 2)
+
+    def within(sigma: float) -> Array:
+        density = np.where(seen, -0.5 * d2 / sigma**2, -np.inf)
+        return np.asarray(logsumexp(density, axis=(0, 2)) - np.log(seen.sum((0, 2))) + np.log(scale / sigma))
+
+    right = np.log1p(-S.track_miss) + within(S.reach_sigma_m)
+    off = np.log(S.track_miss) + within(S.miss_sigma_m)
+    mine = np.log1p(-S.track_swap) + np.logaddexp(right, off)
+    return np.logaddexp(mine, np.log(S.track_swap))
 
 
 def likelihoods(backend: str, *job: Array) -> Array:
     with use_backend(backend):
-        return np.asarray(backends.kernels("association").hand_log_likelihood(*job, S))
+        hands = job[0]
+        var, when = np.zeros(hands.shape[:3]), np.ones(len(hands))
+        return np.asarray(backends.kernels("association").hand_log_likelihood(hands, var, when, *job[1:], S))
 
 
 def test_hand_paths(benchmark: Any) -> None:
@@ -67,20 +77,22 @@ def aisle() -> Store:
     return Store((Fixture("f", (Shelf("s", plates),)),), products, facings)
 
 
-TAKES = [(k % 5, 3 * k % 40) for k in range(40)]
+TAKES = [(k % 20, 3 * k % 40) for k in range(40)]
 """Shopper and product of each event."""
 
 
-def walk(backend: str, events: int) -> list[list[Candidate]]:
-    """Five shoppers take products of nearly equal weight; all stand within reach of one another."""
+def walk(backend: str, *, near: bool, events: int) -> list[list[Candidate]]:
+    """Twenty shoppers take products of nearly equal weight; all are within reach, or only the one who takes."""
     with use_backend(backend):
         associator = Associator(aisle())
     rng = np.random.default_rng(2)
+    names = [f"s{i}" for i in range(20)]
     found = []
     for key, (who, what) in enumerate(TAKES[:events]):
-        hands = rng.uniform([0.25 * what - 1, -1, 0.9], [0.25 * what + 1, -0.2, 1.3], (30, 5, 2, 3))
-        hands[10:16, who, 0] = rng.normal([0.25 * what + 0.12, 0.2, 1.1], 0.05, (6, 3))
-        names = [f"s{i}" for i in range(5)]
+        x = 0.25 * what
+        low, high = ([x - 1, -1, 0.9], [x + 1, -0.2, 1.3]) if near else ([30, 5, 0.9], [40, 9, 1.3])
+        hands = rng.uniform(low, high, (30, 20, 2, 3))
+        hands[10:16, who, 0] = rng.normal([x + 0.12, 0.2, 1.1], 0.05, (6, 3))
         plates = [f"{what:02}", f"{what + 1:02}"]
         found.append(associator.associate(key, plates, [-501.0, -6.0], [1.5, 1.5], names, hands))
     return found
@@ -94,9 +106,11 @@ def truth(found: list[list[Candidate]]) -> dict[str, float]:
     return {"P(right cause)": float(np.mean(right)), "least": min(right)}
 
 
-def test_events(benchmark: Any) -> None:
-    jobs = {name: partial(walk, name, 40) for name in ("native", "numba")}
-    title = "Association: one event of 5 shoppers, 64 hypotheses, 40 candidate products"
+@pytest.mark.parametrize("near", [True, False], ids=["all near", "one near"])
+def test_events(benchmark: Any, near: bool) -> None:
+    jobs = {name: partial(walk, name, near=near, events=40) for name in ("native", "numba")}
+    who = "all near" if near else "one of them near"
+    title = f"Association: one event, 20 shoppers, {who}, 64 hypotheses, 40 candidate products"
     rows = contenders.race(benchmark, title, jobs, truth, items=40, rounds=5)
     assert abs(float(rows["native"]["P(right cause)"]) - float(rows["numba"]["P(right cause)"])) < 1e-9
     assert float(rows["native"]["P(right cause)"]) > 0.9
@@ -104,7 +118,70 @@ def test_events(benchmark: Any) -> None:
 
 def test_events_in_plain_python(benchmark: Any) -> None:
     """Fewer events: what the twins cost."""
-    jobs = {name: partial(walk, name, 4) for name in ("native", "numba", "reference")}
-    title = "Association: one of the first four such events"
+    jobs = {name: partial(walk, name, near=False, events=4) for name in ("native", "numba", "reference")}
+    title = "Association: one of the first four such events, one shopper near"
     rows = contenders.race(benchmark, title, jobs, truth, items=4, rounds=2)
     assert all(abs(float(row["least"]) - float(rows["native"]["least"])) < 1e-9 for row in rows.values())
+
+
+EVENTS, SHOPPERS, INSIDE = 20_000, 200, 15
+
+
+def day(associator: Associator) -> dict[str, float]:
+    """200 shoppers come and go, 15 at a time; each walks along the shelf, takes and puts back, some things elsewhere.
+
+    One event in fifty is something foreign. Seconds are those of the association alone.
+    """
+    rng = np.random.default_rng(7)
+    mass = {p.id: p.mass_g for p in aisle().products}
+    coming = iter(range(SHOPPERS))
+    stays = {f"s{next(coming)}": int(rng.integers(50, 150)) for _ in range(INSIDE)}
+    baskets: dict[str, list[str]] = {s: [] for s in stays}
+    at = {s: float(rng.uniform(0, 15)) for s in stays}
+    right, seconds = [], 0.0
+    for key in range(EVENTS):
+        names = list(stays)
+        who = names[int(rng.integers(len(names)))]
+        for s in names:
+            at[s] = float(np.clip(at[s] + rng.normal(0, 0.5), 0.1, 14.9))
+        plate = f"{int(at[who] / 0.25):02}"
+        what, sign = plate, -1
+        if baskets[who] and rng.random() < 0.15:
+            what, sign = baskets[who].pop(int(rng.integers(len(baskets[who])))), 1
+            plate = what if rng.random() < 0.85 else plate
+            at[who] = 0.25 * int(plate) + 0.12
+        foreign = rng.random() < 0.02 and sign < 0
+        if not foreign and sign < 0:
+            baskets[who].append(what)
+        grams = 1234.5 if foreign else sign * mass[what] * (1 + 0.015 * rng.normal()) + rng.normal()
+        centre = np.array([[at[s], -0.5, 1.1] for s in names])[:, None]
+        hands = centre + rng.normal(0, 0.25, (12, len(names), 2, 3))
+        hands[4:8, names.index(who), 0] = rng.normal([0.25 * int(plate) + 0.12, 0.0, 1.0], 0.05, (4, 3))
+        began = time.perf_counter()
+        found = associator.associate(key, [plate], [grams], [1.0], names, hands)
+        seconds += time.perf_counter() - began
+        expected = set() if foreign else {(who, what, sign)}
+        right.append({(c.shopper, c.product, c.quantity) for c in found if c.probability > 0.5} == expected)
+        stays[who] -= 1
+        if stays[who] <= 0:
+            del stays[who]
+            began = time.perf_counter()
+            associator.leave(who)
+            seconds += time.perf_counter() - began
+            new = f"s{next(coming, key + SHOPPERS)}"
+            stays[new], baskets[new], at[new] = int(rng.integers(50, 150)), [], 0.1
+    return {"seconds": seconds, "right": float(np.mean(right)), "shoppers": float(len(baskets))}
+
+
+def test_a_day(benchmark: Any) -> None:
+    """20,000 events of some 200 shoppers; what is kept of settled events is little."""
+    associator = Associator(aisle())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = benchmark.pedantic(day, (associator,), rounds=1)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    found["ms an event"], found["MiB more"] = 1e3 * found["seconds"] / EVENTS, grown
+    print("\nAssociation: a store's day:", {k: round(v, 3) for k, v in found.items()})
+    benchmark.extra_info.update(found)
+    assert found["seconds"] <= 10
+    assert found["right"] > 0.9
+    assert grown < 200

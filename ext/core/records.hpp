@@ -152,7 +152,7 @@ inline std::size_t join(const Hypotheses& a, const Hypotheses& b, double negligi
             pairs[n++] = {a.weight[i] + b.weight[j], static_cast<int32_t>(i), static_cast<int32_t>(j)};
         }
     }
-    std::sort(pairs, pairs + n, [](const Pair& x, const Pair& y) {
+    std::partial_sort(pairs, pairs + std::min(n, out.n), pairs + n, [](const Pair& x, const Pair& y) {
         if (x.value != y.value) return x.value > y.value;
         return x.one != y.one ? x.one < y.one : x.other < y.other;
     });

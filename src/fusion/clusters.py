@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 MARGIN = 6
 """Records by which an event makes a hypothesis longer, at most."""
+IMPOSSIBLE = 1e-12
+"""Explanations of settled events less probable than this are forgotten."""
 NOBODY = np.iinfo(np.int32).max
 """Behind all owners."""
 
@@ -45,8 +47,11 @@ class Cause:
         return int(self.plates[np.abs(self.delta_g).argmax()])
 
     def settle(self, probability: Array) -> None:
-        """Fix the probabilities."""
-        self.probability, self.node, self.chosen = probability, None, self.chosen[:0]
+        """Fix the probabilities; what is as good as impossible, but for the null, is dropped."""
+        kept = probability >= IMPOSSIBLE
+        kept[0] = True
+        self.parts, self.terms, self.probability = self.parts[kept], self.terms[kept], probability[kept]
+        self.node, self.chosen = None, np.empty((0, len(self.parts)))
 
 
 @dataclass(slots=True, eq=False)
