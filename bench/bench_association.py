@@ -66,17 +66,20 @@ def test_hand_paths(benchmark: Any) -> None:
     assert all(float(row["largest difference"]) < 1e-9 for row in rows.values())
 
 
-def aisle() -> Store:
-    """Sixty plates of 0.25 m in a row, one product each; forty products weigh within a gram of each other."""
-    names = [f"{k:02}" for k in range(60)]
-    boxes = [Box(np.array([0.25 * k, 0, 1.0]), np.array([0.25, 0.4, 0.3])) for k in range(60)]
+def aisle(masses: list[float]) -> Store:
+    """Plates of 0.25 m in a row, one product each."""
+    names = [f"{k:02}" for k in range(len(masses))]
+    boxes = [Box(np.array([0.25 * k, 0, 1.0]), np.array([0.25, 0.4, 0.3])) for k in range(len(masses))]
     plates = tuple(Plate(name, box) for name, box in zip(names, boxes, strict=True))
-    masses = [500 + k / 40 if k < 40 else 100.0 + 10 * k for k in range(60)]
     products = tuple(Product(name, mass_g=mass) for name, mass in zip(names, masses, strict=True))
     facings = tuple(Facing(name, (name,), box) for name, box in zip(names, boxes, strict=True))
     return Store((Fixture("f", (Shelf("s", plates),)),), products, facings)
 
 
+ALIKE = [500 + k / 40 if k < 40 else 100.0 + 10 * k for k in range(60)]
+"""Forty of sixty products weigh within a gram of each other."""
+ORDINARY = np.exp(np.random.default_rng(5).uniform(np.log(50), np.log(2000), 60)).round().tolist()
+"""As goods are: from 50 g to 2 kg, as many per octave."""
 TAKES = [(k % 20, 3 * k % 40) for k in range(40)]
 """Shopper and product of each event."""
 
@@ -84,7 +87,7 @@ TAKES = [(k % 20, 3 * k % 40) for k in range(40)]
 def walk(backend: str, *, near: bool, events: int) -> list[list[Candidate]]:
     """Twenty shoppers take products of nearly equal weight; all are within reach, or only the one who takes."""
     with use_backend(backend):
-        associator = Associator(aisle())
+        associator = Associator(aisle(ALIKE))
     rng = np.random.default_rng(2)
     names = [f"s{i}" for i in range(20)]
     found = []
@@ -133,7 +136,7 @@ def day(associator: Associator) -> dict[str, float]:
     One event in fifty is something foreign. Seconds are those of the association alone.
     """
     rng = np.random.default_rng(7)
-    mass = {p.id: p.mass_g for p in aisle().products}
+    mass = {f"{k:02}": g for k, g in enumerate(ORDINARY)}
     coming = iter(range(SHOPPERS))
     stays = {f"s{next(coming)}": int(rng.integers(50, 150)) for _ in range(INSIDE)}
     baskets: dict[str, list[str]] = {s: [] for s in stays}
@@ -146,7 +149,7 @@ def day(associator: Associator) -> dict[str, float]:
             at[s] = float(np.clip(at[s] + rng.normal(0, 0.5), 0.1, 14.9))
         plate = f"{int(at[who] / 0.25):02}"
         what, sign = plate, -1
-        if baskets[who] and rng.random() < 0.15:
+        if baskets[who] and rng.random() < 0.4:
             what, sign = baskets[who].pop(int(rng.integers(len(baskets[who])))), 1
             plate = what if rng.random() < 0.85 else plate
             at[who] = 0.25 * int(plate) + 0.12
@@ -175,7 +178,7 @@ def day(associator: Associator) -> dict[str, float]:
 
 def test_a_day(benchmark: Any) -> None:
     """20,000 events of some 200 shoppers; what is kept of settled events is little."""
-    associator = Associator(aisle())
+    associator = Associator(aisle(ORDINARY))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = benchmark.pedantic(day, (associator,), rounds=1)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

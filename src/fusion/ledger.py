@@ -5,7 +5,7 @@ unit moves, its own mass is a far better guess than the catalogue's, and tells p
 """
 
 from dataclasses import dataclass
-from math import exp, isnan, log
+from math import exp, inf, isnan, log
 from typing import Any
 
 import numpy as np
@@ -58,10 +58,15 @@ class Ledger:
         back = single & (first[:, 2] > 0) & np.isin(whose, list(carried))
         found = single & (first[:, 2] < 0) & (first[:, 3] == 0) & np.isin(first[:, 1], list(lying))
         moved = [_place_sum(reading, place) for place in range(len(reading.inside))]
+        catalogue: dict[tuple[int, int, int], float] = {}
         for e in np.flatnonzero(back | found).tolist():
             _, product, quantity, place = first[e].tolist()
             lots = carried[int(whose[e])] if quantity > 0 else lying[product]
-            gains[e] = self._gain(lots, product, quantity, *moved[place])
+            if options := _options(lots, abs(quantity)):
+                key = product, quantity, place
+                if key not in catalogue:
+                    catalogue[key] = self._catalogue(product, quantity, *moved[place])
+                gains[e] = _gain(options, *moved[place], catalogue[key])
         return gains
 
     def note(self, part: tuple[int, int, int, int], reading: Any) -> None:
@@ -83,16 +88,10 @@ class Ledger:
         """Drop an owner's lots."""
         self._lots.pop(owner, None)
 
-    def _gain(self, lots: list[_Lot], product: int, quantity: int, total: float, var: float) -> float:
-        options, mass = _options(lots, abs(quantity)), float(self._mass_g[product])
-        if not options or isnan(mass):
-            return 0.0
-        catalogue = log_mass(total, var, mass, quantity, self._settings)
-        if catalogue == -np.inf:
-            return 0.0
-        known = [log_normal(abs(total) - lot.grams, var + lot.var) for lot in options]
-        same = max(known) + log(sum(exp(k - max(known)) for k in known) / len(known))
-        return log_sum(log(SAME) + same, log(1.0 - SAME) + catalogue) - catalogue
+    def _catalogue(self, product: int, quantity: int, total: float, var: float) -> float:
+        """Log-density of the change by what the catalogue says; -inf where a lot's grams say nothing."""
+        mass = float(self._mass_g[product])
+        return -inf if isnan(mass) else log_mass(total, var, mass, quantity, self._settings)
 
     def _give(self, owner: int, product: int, units: int, grams: float) -> None:
         lots = self._lots.get(owner, {}).get(product, [])
@@ -108,8 +107,20 @@ class Ledger:
             del self._lots[owner][product]
 
 
+def _gain(options: list[_Lot], total: float, var: float, catalogue: float) -> float:
+    """Log-likelihood ratio of what one of these lots weighs against the catalogue."""
+    if catalogue == -inf:
+        return 0.0
+    known = [log_normal(abs(total) - lot.grams, var + lot.var) for lot in options]
+    best = max(known)
+    same = best + log(sum([exp(k - best) for k in known]) / len(known))
+    return log_sum(log(SAME) + same, log(1.0 - SAME) + catalogue) - catalogue
+
+
 def _options(lots: list[_Lot], units: int) -> list[_Lot]:
     """Lots of so many units, and all of them together if those are so many."""
+    if len(lots) == 1:
+        return lots if lots[0].units == units else []
     found = [lot for lot in lots if lot.units == units]
     if len(lots) > 1 and sum(lot.units for lot in lots) == units:
         found.append(_Lot(units, sum(lot.grams for lot in lots), sum(lot.var for lot in lots)))
