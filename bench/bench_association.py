@@ -185,6 +185,5 @@ def test_a_day(benchmark: Any) -> None:
     found["ms an event"], found["MiB more"] = 1e3 * found["seconds"] / EVENTS, grown
     print("\nAssociation: a store's day:", {k: round(v, 3) for k, v in found.items()})
     benchmark.extra_info.update(found)
-    assert found["seconds"] <= 10
     assert found["right"] > 0.9
     assert grown < 200

@@ -1,0 +1,126 @@
+"""The same unit weighs the same: what the ledger knows of lots, and what that is worth."""
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from fusion.association_settings import AssociationSettings
+from fusion.ledger import SAME, Ledger
+from fusion.reference.association import log_mass
+
+S = AssociationSettings()
+MASS = np.array([500.0, 500.0, np.nan])
+ANN, BOB = 0, 1
+ABSENT = (-1, -1, 0, -1)
+
+
+@dataclass
+class Reading:
+    """One event on some plates, all of them of the own place and of the only touched facing."""
+
+    delta_g: NDArray[np.float64]
+    plates: NDArray[np.int32]
+
+    @property
+    def sigma_g(self) -> NDArray[np.float64]:
+        return np.ones(len(self.delta_g))
+
+    @property
+    def inside(self) -> NDArray[np.uint8]:
+        return np.ones((2, len(self.delta_g)), np.uint8)
+
+    @property
+    def main_plate(self) -> int:
+        return int(self.plates[np.abs(self.delta_g).argmax()])
+
+
+def reading(grams: float, plate: int = 3) -> Reading:
+    return Reading(np.array([grams]), np.array([plate], np.int32))
+
+
+def gain(ledger: Ledger, part: tuple[int, int, int, int], grams: float, plate: int = 3) -> float:
+    parts = np.array([[ABSENT] * 3, [part, ABSENT, ABSENT], [part, part, ABSENT]], np.int32)
+    null, found, pair = ledger.gains(parts, reading(grams, plate)).tolist()
+    assert (null, pair) == (0.0, 0.0)
+    return float(found)
+
+
+def expected(now: float, *lots: float, units: int = 1) -> float:
+    """Of one of these lots, each known to a gram, or of another unit; against the catalogue."""
+    catalogue = log_mass(now, 1.0, 500.0, units, S)
+    same = np.mean([stats.norm.pdf(now, lot, np.sqrt(2)) for lot in lots])
+    return log(SAME * same + (1 - SAME) * np.exp(catalogue)) - catalogue
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger(MASS, S)
+
+
+def test_the_same_grams_come_back(ledger: Ledger) -> None:
+    ledger.note((ANN, 0, -1, 1), reading(-508))
+    assert gain(ledger, (ANN, 0, 1, 1), 508.5) == pytest.approx(expected(508.5, 508), rel=1e-9)
+    assert gain(ledger, (ANN, 0, 1, 1), 508.5) > 1
+    assert gain(ledger, (ANN, 0, 1, 0), 492) == pytest.approx(expected(492, 508), rel=1e-9)
+    assert gain(ledger, (ANN, 0, 1, 1), 492) < -1
+
+
+@pytest.mark.parametrize("part", [(BOB, 0, 1, 1), (ANN, 1, 1, 1), (ANN, 0, 2, 1), (ANN, 0, -1, 1), (ANN, 0, -1, 0)])
+def test_who_has_no_such_lot_gains_nothing(ledger: Ledger, part: tuple[int, int, int, int]) -> None:
+    """Another shopper, another product, two units; a take from the shelf."""
+    ledger.note((ANN, 0, -1, 1), reading(-508))
+    assert gain(ledger, part, 508.0 if part[2] > 0 else -508.0) == 0
+
+
+def test_one_of_several_or_all_of_them(ledger: Ledger) -> None:
+    for grams in (508, 495):
+        ledger.note((ANN, 0, -1, 1), reading(-grams))
+    assert gain(ledger, (ANN, 0, 1, 1), 495) == pytest.approx(expected(495, 508, 495), rel=1e-9)
+    catalogue = log_mass(1003.0, 1.0, 500.0, 2, S)
+    same = stats.norm.pdf(1003, 1003, np.sqrt(3))
+    both = log(SAME * same + (1 - SAME) * np.exp(catalogue)) - catalogue
+    assert gain(ledger, (ANN, 0, 2, 1), 1003) == pytest.approx(both, rel=1e-9)
+
+
+def test_what_went_back_is_gone(ledger: Ledger) -> None:
+    """The lot that fits best."""
+    for grams in (508, 495):
+        ledger.note((ANN, 0, -1, 1), reading(-grams))
+    ledger.note((ANN, 0, 1, 1), reading(496))
+    assert gain(ledger, (ANN, 0, 1, 1), 495) == pytest.approx(expected(495, 508), rel=1e-9)
+    ledger.note((ANN, 0, 1, 1), reading(507))
+    assert gain(ledger, (ANN, 0, 1, 1), 508) == 0
+
+
+def test_misplaced_and_found_by_another(ledger: Ledger) -> None:
+    """The lot moves from ann to plate 3, and from there to bob."""
+    ledger.note((ANN, 0, -1, 1), reading(-508))
+    ledger.note((ANN, 0, 1, 0), reading(508))
+    assert gain(ledger, (ANN, 0, 1, 1), 508) == 0
+    assert gain(ledger, (BOB, 0, -1, 0), -508) == pytest.approx(expected(508, 508), rel=1e-9)
+    assert gain(ledger, (BOB, 0, -1, 0), -508, plate=4) == 0
+    ledger.note((BOB, 0, -1, 0), reading(-508))
+    assert gain(ledger, (ANN, 0, -1, 0), -508) == 0
+    assert gain(ledger, (BOB, 0, 1, 1), 508) > 1
+
+
+def test_one_of_a_lot_of_two_leaves_nothing_known(ledger: Ledger) -> None:
+    ledger.note((ANN, 0, -2, 1), reading(-1010))
+    ledger.note((ANN, 0, 1, 1), reading(505))
+    assert gain(ledger, (ANN, 0, 1, 1), 505) == 0
+
+
+def test_goods_sold_by_weight_gain_nothing(ledger: Ledger) -> None:
+    ledger.note((ANN, 2, -1, 1), reading(-321))
+    assert gain(ledger, (ANN, 2, 1, 1), 321) == 0
+
+
+def test_who_left_is_forgotten(ledger: Ledger) -> None:
+    ledger.note((ANN, 0, -1, 1), reading(-508))
+    ledger.forget(ANN)
+    ledger.forget(BOB)
+    assert gain(ledger, (ANN, 0, 1, 1), 508) == 0
