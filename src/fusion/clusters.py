@@ -204,8 +204,11 @@ class Cluster:
 def null_probability(cause: Cause) -> float:
     """Probability that nothing of the store moved in an event, in the light of everything since."""
     cluster = cluster_of(cause)
-    if cluster is None or cluster.marginals:
-        return float((cause.probability if cluster is None else cluster.probability(cause))[0])
+    if cluster is None:
+        assert cause.probability is not None
+        return float(cause.probability[0])
+    if cluster.marginals:
+        return float(cluster.probability(cause)[0])
     return float(np.exp(cluster.weight) @ null_share(cause, cluster))
 
 

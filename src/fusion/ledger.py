@@ -63,10 +63,10 @@ class Ledger:
             _, product, quantity, place = first[e].tolist()
             lots = carried[int(whose[e])] if quantity > 0 else lying[product]
             if options := _options(lots, abs(quantity)):
-                key = product, quantity, place
+                key, (total, var) = (product, quantity, place), moved[place]
                 if key not in catalogue:
-                    catalogue[key] = self._catalogue(product, quantity, *moved[place])
-                gains[e] = _gain(options, *moved[place], catalogue[key])
+                    catalogue[key] = self._catalogue(product, quantity, total, var)
+                gains[e] = _gain(options, total, var, catalogue[key])
         return gains
 
     def note(self, part: tuple[int, int, int, int], reading: Any) -> None:
