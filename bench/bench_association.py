@@ -3,7 +3,7 @@
 import resource
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -80,25 +80,32 @@ ALIKE = [500 + k / 40 if k < 40 else 100.0 + 10 * k for k in range(60)]
 """Forty of sixty products weigh within a gram of each other."""
 ORDINARY = np.exp(np.random.default_rng(5).uniform(np.log(50), np.log(2000), 60)).round().tolist()
 """As goods are: from 50 g to 2 kg, as many per octave."""
+SHELF = aisle(ALIKE)
 TAKES = [(k % 20, 3 * k % 40) for k in range(40)]
 """Shopper and product of each event."""
 
 
-def walk(backend: str, *, near: bool, events: int) -> list[list[Candidate]]:
+@cache
+def events(near: bool) -> list[tuple[Any, ...]]:
     """Twenty shoppers take products of nearly equal weight; all are within reach, or only the one who takes."""
-    with use_backend(backend):
-        associator = Associator(aisle(ALIKE))
     rng = np.random.default_rng(2)
     names = [f"s{i}" for i in range(20)]
     found = []
-    for key, (who, what) in enumerate(TAKES[:events]):
+    for key, (who, what) in enumerate(TAKES):
         x = 0.25 * what
         low, high = ([x - 1, -1, 0.9], [x + 1, -0.2, 1.3]) if near else ([30, 5, 0.9], [40, 9, 1.3])
         hands = rng.uniform(low, high, (30, 20, 2, 3))
         hands[10:16, who, 0] = rng.normal([x + 0.12, 0.2, 1.1], 0.05, (6, 3))
         plates = [f"{what:02}", f"{what + 1:02}"]
-        found.append(associator.associate(key, plates, [-501.0, -6.0], [1.5, 1.5], names, hands))
+        found.append((key, plates, [-501.0, -6.0], [1.5, 1.5], names, hands))
     return found
+
+
+def walk(backend: str, *, near: bool, first: int) -> list[list[Candidate]]:
+    """Tell a new associator the first events."""
+    with use_backend(backend):
+        associator = Associator(SHELF)
+    return [associator.associate(*event) for event in events(near)[:first]]
 
 
 def truth(found: list[list[Candidate]]) -> dict[str, float]:
@@ -111,7 +118,7 @@ def truth(found: list[list[Candidate]]) -> dict[str, float]:
 
 @pytest.mark.parametrize("near", [True, False], ids=["all near", "one near"])
 def test_events(benchmark: Any, near: bool) -> None:
-    jobs = {name: partial(walk, name, near=near, events=40) for name in ("native", "numba")}
+    jobs = {name: partial(walk, name, near=near, first=40) for name in ("native", "numba")}
     who = "all near" if near else "one of them near"
     title = f"Association: one event, 20 shoppers, {who}, 64 hypotheses, 40 candidate products"
     rows = contenders.race(benchmark, title, jobs, truth, items=40, rounds=5)
@@ -121,7 +128,7 @@ def test_events(benchmark: Any, near: bool) -> None:
 
 def test_events_in_plain_python(benchmark: Any) -> None:
     """Fewer events: what the twins cost."""
-    jobs = {name: partial(walk, name, near=False, events=4) for name in ("native", "numba", "reference")}
+    jobs = {name: partial(walk, name, near=False, first=4) for name in ("native", "numba", "reference")}
     title = "Association: one of the first four such events, one shopper near"
     rows = contenders.race(benchmark, title, jobs, truth, items=4, rounds=2)
     assert all(abs(float(row["least"]) - float(rows["native"]["least"])) < 1e-9 for row in rows.values())
