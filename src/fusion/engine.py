@@ -287,9 +287,12 @@ class Engine:
 
     def _carts(self, shoppers: list[str], interactions: tuple[Interaction, ...], *, final: bool) -> list[Receipt]:
         """Write receipts; of tracks of nobody known, those that have lines, for a person to look at."""
-        least, strange = self._settings.review_below, self._sight.is_stranger
+        strange, judging = (
+            self._sight.is_stranger,
+            (self._settings.review_below, self._settings.review, self._confidence),
+        )
         baskets = ((s, self._associator.baskets(s)) for s in shoppers)
-        carts = [cart(self._store, s, b, interactions, final=final, review_below=least) for s, b in baskets]
+        carts = [cart(self._store, s, b, interactions, *judging, final=final) for s, b in baskets]
         told = [c for c in carts if c.lines or not strange(c.shopper)]
         return [replace(c, needs_review=True) if strange(c.shopper) else c for c in told]
 
