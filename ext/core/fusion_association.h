@@ -13,11 +13,12 @@ extern "C" {
 #endif
 
 #define FUSION_STAFF 1073741824
-#define FUSION_PARTS 3                /* most of an explanation */
-#define FUSION_RECORDS_ADDED 6        /* most that an event adds to a hypothesis */
-#define FUSION_UNITS_MOST 32767       /* of one product in a record or a part */
-#define FUSION_ASSOCIATION_MOST 65536 /* plates, facings, products, shoppers, explanations, hypotheses, records, ... \
-                                       */
+#define FUSION_PARTS 3          /* most of an explanation */
+#define FUSION_RECORDS_ADDED 6  /* most that an event adds to a hypothesis */
+#define FUSION_UNITS_MOST 32767 /* of one product in a record or a part */
+#define FUSION_ASSOCIATION_MOST                                                          \
+    65536 /* plates, facings, products, shoppers, explanations, hypotheses, records, ... \
+           */
 
 /* What is believed before an event is seen: fusion.AssociationSettings says where each number comes from. Those without
  * a unit are probabilities. */
