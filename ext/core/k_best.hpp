@@ -233,7 +233,8 @@ FUSION_CLONES static std::int32_t k_best(const double* cost, const double* miss,
         std::pop_heap(r.branches, r.branches + r.waiting--, later);
         const std::int32_t row = next.row < 0 ? ~next.row : next.row;
         if (!solve_branch(rows, miss, next.record, row, found, s, r)) continue;
-        const Alternative solved{total_cost(rows, miss, r.column + static_cast<std::size_t>(found) * n), next.record, ~row};
+        const Alternative solved{total_cost(rows, miss, r.column + static_cast<std::size_t>(found) * n), next.record,
+                                 ~row};
         if (r.waiting > 0 && later(solved, r.branches[0])) {
             r.branches[r.waiting++] = solved;
             std::push_heap(r.branches, r.branches + r.waiting, later);
