@@ -39,5 +39,5 @@ setup(
     ext_modules=[
         *cythonize([extension(p) for p in sorted(bindings.glob("*.pyx"))], build_dir="build/cython", language_level=3),
         *[extension(p) for p in sorted(bindings.glob("*.cpp"))],
-    ]
+    ],
 )
