@@ -178,9 +178,9 @@ struct Shortlist {
     void take(std::size_t more, double negligible) {
         const std::size_t end = n + more;
         for (std::size_t k = n; k < end; ++k) {
-            best = std::fmax(best, branches[k].value);
+            best = std::max(best, branches[k].value);
             branches[k].rank = listed++;
-            if (branches[k].value >= std::fmax(least, best + negligible)) branches[n++] = branches[k];
+            if (branches[k].value >= std::max(least, best + negligible)) branches[n++] = branches[k];
         }
         if (n >= 2 * most) {
             std::nth_element(branches, branches + most - 1, branches + n, better);
@@ -207,7 +207,7 @@ inline void list_branches(const Hypotheses& in, const Evidence& evidence, const 
         list.take(1, log.negligible);
         for (std::size_t i = 0; i < all.n; ++i) {
             const int32_t e = room.order[i];
-            if (in.weight[h] + reach[e] < std::fmax(list.least, list.best + log.negligible)) break;
+            if (in.weight[h] + reach[e] < std::max(list.least, list.best + log.negligible)) break;
             if (e == 0) continue;
             double v = in.weight[h] + all.log_score[e];
             if (static_cast<std::size_t>(e) >= evidence.first_joint) v += evidence.together[h];
