@@ -58,8 +58,8 @@ class AssociationSettings(NamedTuple):
     """A taken item had been misplaced before anybody watched."""
     foreign: float = 0.02
     """A shopper puts down what nobody was known to carry."""
-    handing_over: float = 0.05
-    """A shopper puts down what another carried."""
+    handing_over: float = 0.01
+    """A shopper puts down what another carried: it is rare, and whoever presses on a shelf by such a weight seems to."""
     negligible: float = 1e-6
     """Explanations and hypotheses less probable than this, relative to the best, are dropped."""
     max_units: int = 4
