@@ -48,7 +48,7 @@ class AssociationSettings(NamedTuple):
     """The same for staff."""
     coincidence: float = 0.02
     """One more, different thing moves within one event."""
-    exchanging: float = 0.1
+    exchanging: float = 0.3
     """Of two things that move within one event, one comes and the other goes."""
     returning: float = 0.3
     """An event is a return; for staff, a take."""
