@@ -1,6 +1,6 @@
 """Association: weight events and hand paths in; who took or returned what, and how sure, out."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fusion import backends, validation
 from fusion.association_settings import AssociationSettings, integer, validated
-from fusion.beliefs import Beliefs
+from fusion.beliefs import Basket, Beliefs
 from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_share
 from fusion.ledger import SURE, Ledger
 from fusion.places import Places
@@ -230,6 +230,29 @@ class Associator:
         owners = [self._owners[s] for s in shoppers if s in self._owners]
         found = self._beliefs.baskets(owners)
         return [({self._products[p]: q for p, q in basket}, value) for basket, value in found]
+
+    def weigh(self, shoppers: Sequence[str], log_likelihood: Callable[[dict[str, int]], float]) -> None:
+        """Take in what was learned of all that shoppers carry together, such as the tags that a gate reads.
+
+        Parameters
+        ----------
+        shoppers : sequence of str
+            Whose goods; of who is unknown, nothing is.
+        log_likelihood : callable
+            Takes possible contents (product to quantity) of all their baskets together; tells how likely what was
+            learned is then, up to a factor. What is certain does not change.
+
+        Raises
+        ------
+        ValueError
+            If it is not finite; no probability is changed then.
+        """
+        owners = [self._owners[s] for s in _identifiers("shoppers", shoppers) if s in self._owners]
+
+        def of(basket: Basket) -> float:
+            return log_likelihood({self._products[p]: q for p, q in basket})
+
+        self._beliefs.weigh(owners, of)
 
     def leave(self, shopper: str) -> None:
         """Forget a shopper who left: what remains open is about the others. The name may come again."""
