@@ -33,7 +33,7 @@ cdef extern from "assignment.hpp" namespace "fusion" nogil:
 
 
 cdef extern from "k_best.hpp" namespace "fusion" nogil:
-    cdef struct Branch:
+    cdef struct Alternative:
         double value
 
     cdef struct Ranking:
@@ -42,7 +42,7 @@ cdef extern from "k_best.hpp" namespace "fusion" nogil:
         double *price
         int32_t *parent
         int32_t *row
-        Branch *branches
+        Alternative *branches
         double *costs
         double *dual
 
@@ -131,7 +131,7 @@ def k_best(const double[:, ::1] cost, const double[::1] miss, int32_t[:, ::1] co
     cdef Room room = Room(max(n, m))
     cdef vector[double] doubles
     cdef vector[int32_t] ints
-    cdef vector[Branch] branches
+    cdef vector[Alternative] branches
     doubles.resize(<size_t> k * m + m + n)
     ints.resize(2 * <size_t> k)
     branches.resize(<size_t> k * n + 1)

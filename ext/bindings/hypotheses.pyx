@@ -57,7 +57,7 @@ cdef extern from "hypotheses.hpp" namespace "fusion" nogil:
         double *chosen
         size_t columns_room, columns_used
 
-    size_t branches_needed(const Hypotheses &, const Explanations &)
+    size_t branches_needed(const Hypotheses &, size_t)
     size_t c_update "fusion::update"(const Hypotheses &, const Evidence &, const Scene &, const AssociationSettings &,
                                      UpdateRoom, Hypotheses &, Lineage &)
     size_t c_forget "fusion::forget"(int32_t, Hypotheses &, Record *, uint64_t *, double *)
@@ -110,7 +110,7 @@ def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, c
     cdef UpdateRoom room
     room.order, room.column, room.reach = &whole[0, 0], &whole[1, 0], &reach[0]
     room.trial, room.prints = <Record *> &trial[0, 0], &prints[0]
-    room.branches = <Branch *> malloc(branches_needed(old, explanations) * sizeof(Branch))
+    room.branches = <Branch *> malloc(branches_needed(old, new.n) * sizeof(Branch))
     if room.branches == NULL:
         raise MemoryError
     cdef size_t kept

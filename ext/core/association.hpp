@@ -8,6 +8,7 @@
 // Units: grams, metres, natural logarithms. Cost: hands O(T S H X).
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -72,7 +73,9 @@ inline double box_distance2(const double x[3], const double center[3], const dou
 }
 
 /// exp(x) for x <= 0, and 0 where it is less than the smallest normal number: most hands are far away.
-inline double exp_far(double x) { return x < -708.0 ? 0.0 : std::exp(x); }
+inline double exp_far(double x) {
+    return x < -708.0 ? 0.0 : std::exp(x);
+}
 
 /// One shopper at one place.
 inline double hand_at_place(const HandPaths& hands, std::size_t i, const Boxes& boxes, std::size_t b,
@@ -125,10 +128,12 @@ inline Sum place_sum(const Event& e, int32_t a, int32_t b) {
 
 /// Log-density (per gram) of a change by something of unknown mass: uniform per octave.
 inline double log_any_mass(double total, const AssociationSettings& s) {
-    return -std::log(std::fmax(std::fabs(total), s.lightest_g) * std::log(s.heaviest_g / s.lightest_g));
+    return -std::log(std::max(std::fabs(total), s.lightest_g) * std::log(s.heaviest_g / s.lightest_g));
 }
 
-inline double log_normal(double z, double v) { return -0.5 * z * z / v - 0.5 * std::log(2.0 * kPi * v); }
+inline double log_normal(double z, double v) {
+    return -0.5 * z * z / v - 0.5 * std::log(2.0 * kPi * v);
+}
 
 /// Logarithm of exp(a) + exp(b).
 inline double log_sum(double a, double b) {
@@ -160,7 +165,7 @@ inline double log_outside(double delta, double sigma, double scale, const Associ
 
 /// Log-density of the change per plate given its sum over places a and b: uniform inside, cross-talk outside.
 inline double log_split(const Event& e, int32_t a, int32_t b, double moved_g, const AssociationSettings& s) {
-    const double scale = std::fmax(moved_g, s.lightest_g);
+    const double scale = std::max(moved_g, s.lightest_g);
     double result = std::log(scale);
     for (std::size_t k = 0; k < e.n; ++k) {
         if (e.holds(a, k) || e.holds(b, k)) {

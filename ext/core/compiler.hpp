@@ -39,7 +39,8 @@
 #endif
 
 // Before a function that is compiled for AVX2 too; what it calls must be FUSION_INLINE. The choice is glibc's when the
-// library is loaded, which AddressSanitizer does not survive; clang leaves out what clones call of the standard library.
+// library is loaded, which AddressSanitizer does not survive; clang leaves out what clones call of the standard
+// library.
 #if FUSION_LEVELS && !defined(__clang__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 #define FUSION_CLONES __attribute__((target_clones("avx2", "default"), unused))
 #else

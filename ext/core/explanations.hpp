@@ -199,7 +199,7 @@ inline double weigh_parts(const Choice& c, double least, const Setting& with) {
         }
         if (result == kNever) return result;
     }
-    const double scale = std::fmax(moved, with.s.lightest_g);
+    const double scale = std::max(moved, with.s.lightest_g);
     result += groups * std::log(scale);
     for (std::size_t k = 0; k < e.n; ++k) {
         bool within = false;

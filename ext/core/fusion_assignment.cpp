@@ -62,7 +62,7 @@ RankScratch take_ranking(Arena& arena, std::int32_t rows, std::int32_t columns, 
     s.ranking.price = arena.take<double>(found * m);
     s.ranking.parent = arena.take<std::int32_t>(found);
     s.ranking.row = arena.take<std::int32_t>(found);
-    s.ranking.branches = arena.take<Branch>(found * n + 1);
+    s.ranking.branches = arena.take<Alternative>(found * n + 1);
     s.ranking.costs = arena.take<double>(m);
     s.ranking.dual = arena.take<double>(n);
     return s;

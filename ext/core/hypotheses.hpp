@@ -4,7 +4,7 @@
 // Source: fusion/reference/hypotheses.py, statement by statement; multiple-hypothesis tracking (Reid 1979; Blackman
 //   2004), the state being sets of items instead of tracks.
 // Assumes: each hypothesis has room for 6 records more than it holds. Storage is the caller's.
-// Units: natural logarithms. Cost: O(H E) at worst for the branches, best first, and O(K log K) for the best 16 K.
+// Units: natural logarithms. Cost: O(H E) at worst for the branches, best first, and O(K log K) for the best 4 K.
 #pragma once
 
 #include "explanations.hpp"
@@ -12,9 +12,9 @@
 
 namespace fusion {
 
-constexpr int32_t kStaff = 1 << 30;        // owners from here on re-stock: nothing of theirs is recorded
-constexpr std::size_t kBranches = 16;      // per hypothesis to be kept that are looked at, at most
-constexpr std::size_t kMostRecords = 6;    // that an explanation adds to a hypothesis
+constexpr int32_t kStaff = 1 << 30;      // owners from here on re-stock: nothing of theirs is recorded
+constexpr std::size_t kBranches = 4;     // per hypothesis to be kept that are looked at, at most
+constexpr std::size_t kMostRecords = 6;  // that an explanation adds to a hypothesis
 
 /// What an event is to the hypotheses: its plates, that of the largest change, and that of an earlier event and it as
 /// one.
@@ -116,18 +116,12 @@ struct UpdateRoom {
     uint64_t* prints;
 };
 
-/// Room for branches that does whatever happens: one each, and one more for every record of somebody who may have
-/// handed over what is returned.
-inline std::size_t branches_needed(const Hypotheses& in, const Explanations& explanations) {
-    std::size_t returns = 0;
-    for (std::size_t e = 0; e < explanations.n; ++e) {
-        bool any = false;
-        for (const Part& part : explanations.parts[e]) any |= part.product >= 0 && part.quantity > 0;
-        returns += any;
-    }
-    std::size_t records = 0;
-    for (std::size_t h = 0; h < in.n; ++h) records += static_cast<std::size_t>(in.count[h]);
-    return in.n * (explanations.n + 1) + records * returns;
+/// Room for branches that does whatever happens: the shortlist, and the branches of one explanation, one more than the
+/// fullest hypothesis has records.
+inline std::size_t branches_needed(const Hypotheses& in, std::size_t capacity) {
+    int32_t fullest = 0;
+    for (std::size_t h = 0; h < in.n; ++h) fullest = std::max(fullest, in.count[h]);
+    return 2 * kBranches * capacity + static_cast<std::size_t>(fullest) + 2;
 }
 
 /// Append what explanation e makes of hypothesis h, of value v so far. There is more than one branch if it returns what
@@ -169,9 +163,36 @@ struct Evidence {
     const double *echo, *together;
 };
 
-/// The branches not negligible against the best, in no order; returns how many.
-inline std::size_t list_branches(const Hypotheses& in, const Evidence& evidence, const Scene& scene, const Priors& log,
-                                 UpdateRoom room, double* best) {
+inline bool better(const Branch& a, const Branch& b) {
+    return a.value != b.value ? a.value > b.value : a.rank < b.rank;
+}
+
+/// The best branches found so far, at least `most` of them if there are so many.
+struct Shortlist {
+    Branch* branches;
+    std::size_t most, n;
+    uint32_t listed;
+    double best, least;  // the best value, and below which none is needed
+
+    /// Take the last `more` branches behind the n into account.
+    void take(std::size_t more, double negligible) {
+        const std::size_t end = n + more;
+        for (std::size_t k = n; k < end; ++k) {
+            best = std::fmax(best, branches[k].value);
+            branches[k].rank = listed++;
+            if (branches[k].value >= std::fmax(least, best + negligible)) branches[n++] = branches[k];
+        }
+        if (n >= 2 * most) {
+            std::nth_element(branches, branches + most - 1, branches + n, better);
+            n = most;
+            least = branches[most - 1].value;
+        }
+    }
+};
+
+/// The best branches, those that are negligible against the best left out, in no order.
+inline void list_branches(const Hypotheses& in, const Evidence& evidence, const Scene& scene, const Priors& log,
+                          UpdateRoom room, Shortlist& list) {
     const Explanations& all = evidence.explanations;
     for (std::size_t e = 0; e < all.n; ++e) {
         room.order[e] = static_cast<int32_t>(e);
@@ -180,32 +201,20 @@ inline std::size_t list_branches(const Hypotheses& in, const Evidence& evidence,
     const double* reach = room.reach;
     std::sort(room.order, room.order + all.n,
               [reach](int32_t a, int32_t b) { return reach[a] != reach[b] ? reach[a] > reach[b] : a < b; });
-    *best = kNever;
-    std::size_t n = 0;
     for (std::size_t h = 0; h < in.n; ++h) {
         const double null = in.weight[h] + all.log_score[0] + evidence.echo[h];
-        room.branches[n] = {null, static_cast<int32_t>(h), 0, -1, static_cast<uint32_t>(n)};
-        ++n;
-        *best = std::fmax(*best, null);
+        list.branches[list.n] = {null, static_cast<int32_t>(h), 0, -1, 0};
+        list.take(1, log.negligible);
         for (std::size_t i = 0; i < all.n; ++i) {
             const int32_t e = room.order[i];
-            if (in.weight[h] + reach[e] < *best + log.negligible) break;
+            if (in.weight[h] + reach[e] < std::fmax(list.least, list.best + log.negligible)) break;
             if (e == 0) continue;
             double v = in.weight[h] + all.log_score[e];
             if (static_cast<std::size_t>(e) >= evidence.first_joint) v += evidence.together[h];
-            const std::size_t more = branch_out(in, h, e, v, all.parts[e], scene, log, room.branches + n);
-            std::size_t kept = n;
-            for (std::size_t k = n; k < n + more; ++k) {
-                *best = std::fmax(*best, room.branches[k].value);
-                if (!(room.branches[k].value >= *best + log.negligible)) continue;
-                room.branches[kept] = room.branches[k];
-                room.branches[kept].rank = static_cast<uint32_t>(kept);
-                ++kept;
-            }
-            n = kept;
+            const std::size_t more = branch_out(in, h, e, v, all.parts[e], scene, log, list.branches + list.n);
+            list.take(more, log.negligible);
         }
     }
-    return n;
 }
 
 /// What update() tells besides the new hypotheses: how much of each came from each old one, by explanations before
@@ -223,16 +232,13 @@ inline std::size_t update(const Hypotheses& in, const Evidence& evidence, const 
                           const AssociationSettings& s, UpdateRoom room, Hypotheses& out, Lineage& lineage) {
     const Explanations& all = evidence.explanations;
     const Priors log(scene, s);
-    double best;
-    std::size_t n = list_branches(in, evidence, scene, log, room, &best);
-    const auto before = [](const Branch& a, const Branch& b) {
-        return a.value != b.value ? a.value > b.value : a.rank < b.rank;
-    };
-    const std::size_t looked_at = std::min(n, kBranches * out.n);
-    if (looked_at < n) std::nth_element(room.branches, room.branches + looked_at, room.branches + n, before);
-    std::sort(room.branches, room.branches + looked_at, before);
+    Shortlist list{room.branches, kBranches * out.n, 0, 0, kNever, kNever};
+    list_branches(in, evidence, scene, log, room, list);
+    const double best = list.best;
+    const std::size_t looked_at = std::min(list.n, list.most);
+    if (looked_at < list.n) std::nth_element(room.branches, room.branches + looked_at, room.branches + list.n, better);
+    std::sort(room.branches, room.branches + looked_at, better);
     std::fill(room.column, room.column + all.n, -1);
-    std::fill(lineage.chosen, lineage.chosen + out.n * lineage.columns_room, 0.0);
     lineage.columns[0] = room.column[0] = 0;
     lineage.columns_used = 1;
     std::size_t kept = 0;
@@ -251,10 +257,13 @@ inline std::size_t update(const Hypotheses& in, const Evidence& evidence, const 
         if (k == kept) {
             std::fill(lineage.share + k * in.n, lineage.share + (k + 1) * in.n, 0.0);
             std::fill(lineage.joint_share + k * in.n, lineage.joint_share + (k + 1) * in.n, 0.0);
+            std::fill_n(lineage.chosen + k * lineage.columns_room, lineage.columns_used, 0.0);
             ++kept;
         }
         if (room.column[e] < 0) {
             room.column[e] = static_cast<int32_t>(lineage.columns_used);
+            for (std::size_t r = 0; r < kept; ++r)
+                lineage.chosen[r * lineage.columns_room + lineage.columns_used] = 0.0;
             lineage.columns[lineage.columns_used++] = b.explanation;
         }
         (joint ? lineage.joint_share : lineage.share)[k * in.n + h] += linear;

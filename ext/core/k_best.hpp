@@ -23,12 +23,12 @@
 namespace fusion {
 
 /// A branch of `record` at `row`, at a bound; ~row is one that was solved, at its total.
-struct Branch {
+struct Alternative {
     double value;
     std::int32_t record, row;
 };
 
-inline bool later(const Branch& a, const Branch& b) {
+inline bool later(const Alternative& a, const Alternative& b) {
     if (a.value != b.value) return a.value > b.value;
     return a.record != b.record ? a.record > b.record : a.row > b.row;
 }
@@ -40,7 +40,7 @@ struct Ranking {
     double* price;         // (K, m)
     std::int32_t* parent;  // the solution it branched from, or -1
     std::int32_t* row;     // the row at which it did
-    Branch* branches;
+    Alternative* branches;
     double *costs, *dual;
     std::size_t waiting;
 };
@@ -229,11 +229,12 @@ FUSION_CLONES static std::int32_t k_best(const double* cost, const double* miss,
     branch(rows, miss, 0, s, r);
     std::int32_t found = 1;
     while (found < k && r.waiting > 0) {
-        const Branch next = r.branches[0];
+        const Alternative next = r.branches[0];
         std::pop_heap(r.branches, r.branches + r.waiting--, later);
         const std::int32_t row = next.row < 0 ? ~next.row : next.row;
         if (!solve_branch(rows, miss, next.record, row, found, s, r)) continue;
-        const Branch solved{total_cost(rows, miss, r.column + static_cast<std::size_t>(found) * n), next.record, ~row};
+        const Alternative solved{total_cost(rows, miss, r.column + static_cast<std::size_t>(found) * n), next.record,
+                                 ~row};
         if (r.waiting > 0 && later(solved, r.branches[0])) {
             r.branches[r.waiting++] = solved;
             std::push_heap(r.branches, r.branches + r.waiting, later);

@@ -98,9 +98,9 @@ inline void explain_parts(const Item* items, std::size_t n, const Setting& with,
     for (std::size_t k = 0; k < who.n; ++k) {
         double look = 0.0;
         for (std::size_t p = 0; who.vision && p < who.products; ++p) {
-            look = std::fmax(look, who.look(k, static_cast<int32_t>(p)));
+            look = std::max(look, who.look(k, static_cast<int32_t>(p)));
         }
-        for (std::size_t b = 0; b < who.places; ++b) nearest = std::fmax(nearest, who.hands[k * who.places + b] + look);
+        for (std::size_t b = 0; b < who.places; ++b) nearest = std::max(nearest, who.hands[k * who.places + b] + look);
     }
     const double everybody = std::log(static_cast<double>(who.n)), chance = std::log(with.s.coincidence);
     const double pair_least = with.floor - 2.0 * nearest - chance + 2.0 * everybody;
@@ -125,7 +125,7 @@ inline void explain_parts(const Item* items, std::size_t n, const Setting& with,
 inline double log_touch(const Shoppers& who) {
     double total = 0.0;
     for (std::size_t k = 0; k < who.n; ++k) total += std::exp(who.hand(k, 0));
-    return who.n > 0 ? std::log(std::fmax(total / static_cast<double>(who.n), 1.0)) : 0.0;
+    return who.n > 0 ? std::log(std::max(total / static_cast<double>(who.n), 1.0)) : 0.0;
 }
 
 /// All explanations of the event; the first is the null, of that probability. Those that score less than negligible of
@@ -149,7 +149,7 @@ inline void explain(const Event& e, const Shoppers& who, const Goods& goods, dou
         double* weight = room.weights + i * static_cast<std::size_t>(most);
         weigh_one(e, room.items[i], goods.mass_g, s, most, weight);
         visit_one(room.items[i], who, s, [&](std::size_t, int32_t q, double hand, double prior, double look) {
-            best = std::fmax(best, weight[q - 1] + hand + prior + look);
+            best = std::max(best, weight[q - 1] + hand + prior + look);
         });
     }
     const double floor = best + std::log(s.negligible);
@@ -171,7 +171,8 @@ inline void explain(const Event& e, const Shoppers& who, const Goods& goods, dou
         }
     }
     const auto unknown = [](const Item& item) { return item.known == 0; };
-    const std::size_t known = static_cast<std::size_t>(std::remove_if(room.items, room.items + n, unknown) - room.items);
+    const std::size_t known =
+        static_cast<std::size_t>(std::remove_if(room.items, room.items + n, unknown) - room.items);
     explain_parts(room.items, known, {e, who, goods.mass_g, room.joined, s, floor}, out);
 }
 

@@ -116,7 +116,7 @@ inline void divide(double* row, std::size_t n, double total) {
 /// one row, `prints` for n. Returns how many are left; `share` (n, n) tells how much of each came from each old one.
 inline std::size_t forget(int32_t owner, Hypotheses& hypotheses, Record* trial, uint64_t* prints, double* share) {
     double best = hypotheses.weight[0];
-    for (std::size_t h = 1; h < hypotheses.n; ++h) best = std::fmax(best, hypotheses.weight[h]);
+    for (std::size_t h = 1; h < hypotheses.n; ++h) best = std::max(best, hypotheses.weight[h]);
     std::size_t kept = 0;
     for (std::size_t h = 0; h < hypotheses.n; ++h) {
         std::copy_n(hypotheses.row(h), hypotheses.count[h], trial);
@@ -159,7 +159,8 @@ inline std::size_t join(const Hypotheses& a, const Hypotheses& b, double negligi
     const double best = pairs[0].value, least = best + std::log(negligible);
     std::size_t kept = 0;
     for (; kept < std::min(n, out.n) && pairs[kept].value >= least; ++kept) {
-        const std::size_t i = static_cast<std::size_t>(pairs[kept].one), j = static_cast<std::size_t>(pairs[kept].other);
+        const std::size_t i = static_cast<std::size_t>(pairs[kept].one),
+                          j = static_cast<std::size_t>(pairs[kept].other);
         int32_t count = a.count[i];
         std::copy_n(a.row(i), count, out.row(kept));
         for (int32_t k = 0; k < b.count[j]; ++k) {

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +27,8 @@ NEARBY = 1e-3
 """A shopper whose hands are so much less likely to have done it than another's is left out."""
 DOUBT = 1e-3
 """An earlier event that was a null with less than this is not thought of again."""
-TERMS = ("weight", "hands", "units", "vision")
-"""Names of the terms of a score, in the order of ``fusion.reference.explanations.explain``."""
+UNTOLD = 1e-9
+"""Candidates less probable than this are not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +368,7 @@ class Associator:
         weight, count = np.empty(k), np.zeros(k, np.int32)
         records = np.zeros((k, *cluster.records.shape[1:]), np.int32)
         share, joint_share = np.empty((k, h)), np.empty((k, h))
-        columns = np.empty(min(len(score), 16 * k + 1), np.int32)
+        columns = np.empty(min(len(score), 4 * k + 1), np.int32)
         chosen = np.empty((k, len(columns)))
         kept, used = self._hypotheses.update(
             cluster.weight, cluster.count, cluster.records, echo, together, parts, score, first_joint,
@@ -463,30 +464,34 @@ def candidates(cause: Cause, probability: Array, names: list[str], products: lis
     total: dict[tuple[int, int, int], float] = {}
     best: dict[tuple[int, int, int], int] = {}
     p = probability.tolist()
+    ratios = (cause.terms - cause.terms[0]).tolist()
     for e, parts in enumerate(cause.parts.tolist()):
         for done in _summed(parts):
             total[done] = total.get(done, 0.0) + p[e]
             if done not in best or p[e] > p[best[done]]:
                 best[done] = e
     found = [
-        Candidate(names[o % STAFF], products[i], q, v, _terms(cause, best[o, i, q], v, p[0]))
-        for (o, i, q), v in total.items()
-        if v > 0.0
+        Candidate(names[done[0] % STAFF], products[done[1]], done[2], v, _terms(ratios[best[done]], v, p[0]))
+        for done, v in total.items()
+        if v >= UNTOLD
     ]
     return sorted(found, key=lambda c: (-c.probability, c.shopper, c.product, c.quantity))
 
 
-def _terms(cause: Cause, e: int, p: float, null: float) -> tuple[tuple[str, float], ...]:
-    """Terms of explanation e against the null; what they leave open is the baskets'."""
-    ratios = (cause.terms[e] - cause.terms[0]).tolist()
-    terms = tuple(zip(TERMS, ratios, strict=True))
-    if p > 0.0 and null > 0.0:
-        terms += (("basket", float(np.log(p / null)) - sum(ratios)),)
-    return terms
+def _terms(ratios: list[float], p: float, null: float) -> tuple[tuple[str, float], ...]:
+    """Terms of an explanation against the null; what they leave open is the baskets'."""
+    weight, hands, units, vision = ratios
+    terms = ("weight", weight), ("hands", hands), ("units", units), ("vision", vision)
+    if null <= 0.0:
+        return terms
+    return (*terms, ("basket", log(p / null) - weight - hands - units - vision))
 
 
 def _summed(parts: list[list[int]]) -> Iterable[tuple[int, int, int]]:
     """Give one explanation's causes: (owner, product, quantity), units that one shopper moved one way as one."""
+    if parts[1][1] < 0:
+        owner, product, quantity, _ = parts[0]
+        return ((owner, product, quantity),) if product >= 0 else ()
     found: dict[tuple[int, int, bool], int] = {}
     for owner, product, quantity, _ in parts:
         if product >= 0:

@@ -326,10 +326,8 @@ class Engine:
 
     def _carts(self, parties: list[Party], interactions: tuple[Interaction, ...], *, final: bool) -> list[Receipt]:
         """Write receipts; of tracks of nobody known, those that have lines, for a person to look at."""
-        judging, strange = (
-            (self._settings.review_below, self._settings.review, self._confidence),
-            self._sight.is_stranger,
-        )
+        s, strange = self._settings, self._sight.is_stranger
+        judging = (s.review_below, s.review, self._confidence)
         receipts = []
         for p in parties:
             baskets = self._associator.baskets(*p.shoppers)

@@ -35,7 +35,9 @@ def box_distance2(x: Any, center: Any, axes: Any, half: Any) -> float:
     return d2
 
 
-def hand_log_likelihood(hands: Any, var: Any, when: Any, place_start: Any, center: Any, axes: Any, half: Any, s: Any) -> Any:  # fmt: skip
+def hand_log_likelihood(
+    hands: Any, var: Any, when: Any, place_start: Any, center: Any, axes: Any, half: Any, s: Any
+) -> Any:
     """Log-likelihood ratio of each shopper's hand path: at work in a place, against a bystander's.
 
     The instant of the grasp is one of the T frames with probabilities in the ratio of `when`, with either hand. A hand

@@ -50,7 +50,9 @@ def log_touch(hands: Any) -> float:
     return log(max(total / len(hands), 1.0)) if len(hands) > 0 else 0.0
 
 
-def list_items(delta_g: Any, sigma_g: Any, inside: Any, facing_product: Any, mass_g: Any, by_mass: Any, present: Any, s: Any) -> Any:  # fmt: skip
+def list_items(
+    delta_g: Any, sigma_g: Any, inside: Any, facing_product: Any, mass_g: Any, by_mass: Any, present: Any, s: Any
+) -> Any:
     """List what may have moved: rows (product, place, known), those of place 0 in order of their mass.
 
     The products of the touched facings, those that somebody carries or that lie misplaced here (`present`), and any
@@ -83,7 +85,9 @@ def join_places(inside: Any) -> Any:
     return joined
 
 
-def put(parts: Any, terms: Any, log_score: Any, n: int, weight: float, hands: float, prior: float, vision: float) -> int:  # fmt: skip
+def put(
+    parts: Any, terms: Any, log_score: Any, n: int, weight: float, hands: float, prior: float, vision: float
+) -> int:
     """Write a score, and all parts as absent, if there is room; return the count so far."""
     if n < len(parts):
         for i in range(len(parts[n])):

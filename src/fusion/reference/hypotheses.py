@@ -24,11 +24,13 @@ __all__ = ["STAFF", "certain", "forget", "join", "update"]
 
 STAFF = 1 << 30
 """Owners from here on are staff."""
-BRANCHES = 16
+BRANCHES = 4
 """Branches per hypothesis to be kept that are looked at, at most; the least of them weigh next to nothing."""
 
 
-def log_feasible(part: Any, records: Any, count: int, plates: Any, products: int, facings: int, s: Any) -> tuple[float, bool]:  # fmt: skip
+def log_feasible(
+    part: Any, records: Any, count: int, plates: Any, products: int, facings: int, s: Any
+) -> tuple[float, bool]:
     """Log-prior of one part in one hypothesis: what lies here, and what the shopper carries.
 
     Relative to any one facing being as likely a place as another, which the null shares. The second answer tells that
@@ -111,7 +113,8 @@ def branch_out(
     for i in range(count if asked else 0):
         owner, has, of_it = records[i, 0], records[i, 1], records[i, 2]
         if owner >= 0 and owner != shopper and has == product and of_it >= quantity:
-            value[n], source[n, 0], source[n, 1], source[n, 2] = v + log(s.handing_over) - log(float(holders)), h, e, owner  # fmt: skip
+            value[n] = v + log(s.handing_over) - log(float(holders))
+            source[n, 0], source[n, 1], source[n, 2] = h, e, owner
             n += 1
     value[n], source[n, 0], source[n, 1], source[n, 2] = v + outside if asked else v, h, e, -1
     return n + 1
@@ -146,7 +149,7 @@ def update(
         there on; together the rows sum to 1.
     columns : (C,) int32, chosen : (K, C) float64
         Written: the explanations that any branch took, the null first, and how much of each new hypothesis came by
-        each; C = min(E, 16 K + 1) is enough.
+        each; C = min(E, 4 K + 1) is enough.
     s : AssociationSettings
 
     Returns

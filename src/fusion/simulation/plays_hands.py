@@ -187,5 +187,9 @@ def _side_by_side(scene: Scene, left: Visit, right: Visit, one: Unit, other: Uni
     spots = [(left, aside), (right, aside + apart)]
     if scene.rng.random() < 0.5:
         spots.reverse()
-    for visit, aside_m in spots:
-        scene.stand(visit, one.facing, one.center_m, aside_m=aside_m)
+    while True:
+        for visit, aside_m in spots:
+            scene.stand(visit, one.facing, one.center_m, aside_m=aside_m)
+        first, second = (visit.path.walks[-1].end_m for visit, _ in spots)
+        if abs(float(np.hypot(*(first - second))) - apart) < 1e-6:
+            return  # otherwise the first had to step aside for the second

@@ -30,10 +30,12 @@ from fusion.store import Store
 ENTER_S = (0.5, 2.0)  # between shoppers who come in
 PAUSE_S = (0.1, 1.0)  # between what somebody does and what he does next
 PASS_M = (0.68, 0.9)  # between two who hand something over
+GRASP_M = 0.08  # from a wrist to what the hand holds
 PASS_HEIGHT_M = (0.6, 0.7)  # of the hands that meet, over the smaller one's stature
 ASIDE_WALK_M = 1.5  # along the aisle, by whoever stands in another's way
 STAY_S = 5.0  # in which nobody who is on his way may come by
 DETOUR_TRIES = 5  # before somebody whose way is blocked goes about it
+STUCK_TRIES = 40  # before the rest of the cast, too, must leave the places that they have come to
 NEAR_M = APART_M + MARGIN_M
 ROOM_M = 0.8  # that is enough between two who do not know each other
 FOREVER = {"duration_s": 1e9, "events_per_shopper": 10**6}  # nobody leaves before the scene is over
@@ -123,7 +125,8 @@ class Scene:
                 return self.free_s(visit)
             self.wait(visit, self.free_s(visit) + RETRY_S)
             detour = k % DETOUR_TRIES == 0
-            self._make_way(visit, place_m, np.inf if detour else NEAR_M)
+            stuck = k % STUCK_TRIES == 0
+            self._make_way(visit, place_m, np.inf if detour else NEAR_M, np.inf if stuck else NEAR_M)
             if detour:
                 self._step_aside(visit)
             if self.free_s(visit) > give_up_s:
@@ -209,25 +212,38 @@ class Scene:
     def hand_over(self, giver: Visit, receiver: Visit, unit: Unit) -> Action:
         """Walk to somebody, and give him something."""
         self.wait(giver, self.free_s(receiver))
+        spot, place = self._meet(giver, receiver)
+        while receiver.path.walks[-1].end_m is not place:  # he had to step aside meanwhile
+            self.wait(giver, self.free_s(receiver))
+            spot, place = self._meet(giver, receiver)
+        time_s = self.free_s(giver) + float(self.rng.uniform(*REACH_S))
+        height = float(self.rng.uniform(*PASS_HEIGHT_M)) * min(giver.stature_m, receiver.stature_m)
+        meet = np.array([*((place + spot) / 2), height])
+        dwell = float(self.rng.uniform(*DWELL_S))
+        moves = self.stock.moves([unit])
+        toward = GRASP_M * np.array([*(place - spot), 0.0]) / np.hypot(*(place - spot))
+        for visit, moved, to, wrist in (
+            (giver, moves, receiver.shopper, meet - toward),
+            (receiver, (), None, meet + toward),
+        ):
+            out, back = self.rng.uniform(*REACH_S, 2)
+            phases = (time_s - float(out), time_s, time_s + dwell, time_s + dwell + float(back))
+            right = bool(self.rng.random() < 0.8)
+            visit.actions.append(Action("pass", time_s + dwell / 2, phases, wrist, right, {}, moved, receiver=to))
+            self.wait(visit, phases[3])
+        giver.pass_on(unit, receiver)
+        return giver.actions[-1]
+
+    def _meet(self, giver: Visit, receiver: Visit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Walk one to the other; returns the places of both, if the other did not leave his."""
         place = receiver.path.walks[-1].end_m
         # Any side will do on which there is room, away from the walls and from everybody else.
         angle = float(self.rng.uniform(0.0, 2 * np.pi))
         apart = float(self.rng.uniform(*PASS_M))
         spots = [place + apart * np.array([np.cos(angle + a), np.sin(angle + a)]) for a in np.arange(0.0, 6.28, 0.3)]
         spot = max(spots, key=lambda s: min(self._room_m(s, giver, receiver), ROOM_M))
-        time_s = self.go(giver, spot, float(np.arctan2(*(place - spot)[::-1]))) + float(self.rng.uniform(*REACH_S))
-        height = float(self.rng.uniform(*PASS_HEIGHT_M)) * min(giver.stature_m, receiver.stature_m)
-        meet = np.array([*((place + spot) / 2), height])
-        dwell = float(self.rng.uniform(*DWELL_S))
-        moves = self.stock.moves([unit])
-        for visit, moved, to in ((giver, moves, receiver.shopper), (receiver, (), None)):
-            out, back = self.rng.uniform(*REACH_S, 2)
-            phases = (time_s - float(out), time_s, time_s + dwell, time_s + dwell + float(back))
-            right = bool(self.rng.random() < 0.8)
-            visit.actions.append(Action("pass", time_s + dwell / 2, phases, meet, right, {}, moved, receiver=to))
-            self.wait(visit, phases[3])
-        giver.pass_on(unit, receiver)
-        return giver.actions[-1]
+        self.go(giver, spot, float(np.arctan2(*(place - spot)[::-1])))
+        return spot, place
 
     def record(self) -> Simulation:
         """Let everybody leave, and return what the sensors saw."""
@@ -253,13 +269,13 @@ class Scene:
         assert free_s is not None, "nobody leaves on his own account"
         self._free_s[visit.shopper] = free_s
 
-    def _make_way(self, visit: Visit, place_m: NDArray[np.float64], within_m: float) -> None:
-        """Let others step aside who stand too close to a place for longer; the cast only if they stand in it."""
+    def _make_way(self, visit: Visit, place_m: NDArray[np.float64], within_m: float, cast_within_m: float) -> None:
+        """Let others step aside who stand too close to a place for longer."""
         # Nobody may shop meanwhile: he might take what the scene is about.
         time_s = self.free_s(visit)
         for other in (v for v in self.visits if v is not visit and v.path.walks and v.path.exit_s == np.inf):
             apart = float(np.hypot(*(other.path.walks[-1].end_m - place_m)))
-            if self.free_s(other) <= time_s and apart < (NEAR_M if other in self.cast else within_m):
+            if self.free_s(other) <= time_s and apart < (cast_within_m if other in self.cast else within_m):
                 self.wait(other, time_s)
                 self._step_aside(other)
 
