@@ -145,7 +145,7 @@ class TestAbsence:
         shop = [frame(t, "t") for t in range(1, 31)]
         (account,) = receipts(*came, *shop, absence_s=20.0)
         assert (account.final, account.needs_review) == (False, True)
-        (account,) = receipts(*came, *shop, frame(31, "s", "t"), absence_s=20.0)
+        (account,) = receipts(*came, *shop, frame(31, "s", "t"), frame(32, "t"), absence_s=20.0)
         assert (account.final, account.needs_review) == (False, False)
 
     @pytest.mark.parametrize("seed", range(2))
@@ -153,7 +153,7 @@ class TestAbsence:
         simulation = simulate_scenario("unseen_exit", seed)
         passes = Counter(o.shopper for o in simulation.observations if isinstance(o, GateEvent))
         (gone,) = (shopper for shopper, n in passes.items() if n == 1)
-        outcome = run(simulation, absence_s=5.0)
+        outcome = run(simulation, absence_s=2.0)
         assert [r.needs_review for r in outcome.receipts if r.shopper == gone] == [True]
         assert scoring.item_f1(scoring.units(simulation.truth), scoring.units(outcome.to_dict())) >= 0.9
 

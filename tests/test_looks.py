@@ -126,6 +126,16 @@ class TestScores:
         assert seen(scores(0.8, b=0.9), others=(put,)) is None
         assert seen(scores(0.8, b=0.9), event=put, others=(TAKE,)) is not None
 
+    def test_what_was_seen_of_an_event_is_of_the_whole_that_it_is_part_of(self) -> None:
+        looks = Looks(STORE, LookSettings(), nobody)
+        looks.see(scores(0.3, a=0.9))
+        first = looks.of(TAKE, (), ["s"], "first")
+        assert looks.of(TAKE, (), ["s"], "second") is None
+        assert (looks.of_both("second", "first", ["s"]) == first).all()
+        assert looks.of_both("third", "second", ["s"]) is None
+        looks.forget(AT + 100 * S)
+        assert looks.of_both("second", "first", ["s"]) is None
+
     def test_what_is_of_nothing_is_counted(self) -> None:
         looks = Looks(STORE, LookSettings(), nobody)
         for time_s in (0.0, 5.0, 9.0):

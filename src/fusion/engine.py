@@ -244,13 +244,16 @@ class Engine:
             start_ns = min(start_ns, told.earlier.event.start_ns)
         paths = self._sight.between(start_ns - self._grasp_ns, event.end_ns + self._grasp_ns)
         when = self._when(event, paths.time_ns)
+        vision = self._looks.of(_span(scale, event), self._others(), paths.shoppers, interaction.id)
         if told.earlier is not None and told.both is not None:
+            earlier = f"{scale.fixture}:{told.earlier.event.id}"
             joint = Joint(
-                f"{scale.fixture}:{told.earlier.event.id}",
+                earlier,
                 [scale.plates[i] for i in told.both.plates],
                 told.both.delta_g,
                 told.both.sigma_g,
                 when + self._when(told.earlier.event, paths.time_ns),
+                self._looks.of_both(interaction.id, earlier, paths.shoppers),
             )
         causes = self._associator.associate(
             interaction.id,
@@ -261,7 +264,7 @@ class Engine:
             paths.hands_m,
             hands_var_m2=paths.var_m2,
             when=when,
-            vision=self._looks.of(_span(scale, event), self._others(), paths.shoppers),
+            vision=vision,
             doubted=told.doubted,
             joint=joint,
         )

@@ -29,6 +29,8 @@ CLOCK_NS = NS // 5
 WRONG_SIDE_NS = NS
 """An item that is seen in a hand before it was taken counts as so much farther from the event."""
 FOREVER_NS = 2**63 - 1
+MEMORY_NS = 60 * NS
+"""For so long it is known what was seen of an event, which may be part of a later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Looks:
         self._column = {p.id: i for i, p in enumerate(store.products)}
         self._boxes = {plate.id: plate.box for plate in store.plate_by_id.values()}
         self._looks: list[_Look] = []
+        self._used: dict[str, list[_Look]] = {}
         self._came = False
         self.unused = self.unknown = 0
 
@@ -124,7 +127,7 @@ class Looks:
         self.unknown += sum(p not in self._column for p in scores.products)
         insort(self._looks, _Look(scores), key=_time_ns)
 
-    def of(self, event: Span, others: Iterable[Span], shoppers: list[str]) -> Array | None:
+    def of(self, event: Span, others: Iterable[Span], shoppers: list[str], name: str = "") -> Array | None:
         """Return what was seen of an event, and use it up.
 
         Parameters
@@ -135,6 +138,8 @@ class Looks:
             Events of which looks may be as well, this one excluded.
         shoppers : list of str
             S shoppers nearby.
+        name : str
+            For `of_both`.
 
         Returns
         -------
@@ -153,6 +158,18 @@ class Looks:
             return None
         used = set(map(id, mine))
         self._looks[first:last] = [look for look in self._looks[first:last] if id(look) not in used]
+        self._used[name] = mine
+        return self._ratios(mine, shoppers)
+
+    def of_both(self, name: str, earlier: str, shoppers: list[str]) -> Array | None:
+        """Return what was seen of two events, if they are one; None if there are no looks of the earlier."""
+        before = self._used.get(earlier)
+        if not before:
+            return None
+        looks = sorted([*before, *self._used.get(name, ())], key=_time_ns)
+        return self._ratios(looks, shoppers)
+
+    def _ratios(self, mine: list[_Look], shoppers: list[str]) -> Array:
         seen = np.zeros((len(shoppers), len(self._column)))
         for row, shopper in enumerate(shoppers):
             own = [look.scores for look in mine if look.scores.shopper in (None, shopper)]
@@ -167,6 +184,8 @@ class Looks:
         n = bisect_left(self._looks, before_ns - self._before_ns, key=_time_ns)
         self.unused += n
         del self._looks[:n]
+        for name in [name for name, looks in self._used.items() if _time_ns(looks[-1]) < before_ns - MEMORY_NS]:
+            del self._used[name]
 
     def flush(self) -> None:
         """Give up all looks, at the end."""
