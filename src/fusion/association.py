@@ -1,6 +1,6 @@
 """Association: weight events and hand paths in; who took or returned what, and how sure, out."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from math import log
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fusion import backends, validation
 from fusion.association_settings import AssociationSettings, integer, validated
-from fusion.beliefs import Beliefs
+from fusion.beliefs import Basket, Beliefs
 from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_share
 from fusion.ledger import SURE, Ledger
 from fusion.places import Places
@@ -69,6 +69,8 @@ class Joint(NamedTuple):
         From before the earlier event to after this one, grams.
     when : (T,) float64, optional
         As of `Associator.associate`, for both as one.
+    vision : (S, N) float64, optional
+        What was seen in both; by default what was seen in this one.
     """
 
     earlier: Hashable
@@ -76,6 +78,7 @@ class Joint(NamedTuple):
     delta_g: ArrayLike
     sigma_g: ArrayLike
     when: ArrayLike | None = None
+    vision: ArrayLike | None = None
 
 
 class Associator:
@@ -187,17 +190,14 @@ class Associator:
         shoppers = _identifiers("shoppers", shoppers)
         paths = _paths(hands_m, hands_var_m2, when, len(shoppers))
         readings = [self._reading(plates, delta_g, sigma_g, paths)]
-        looks = np.zeros((0, len(self._products)))
-        if vision is not None:
-            looks = validation.array(
-                "vision", vision, np.float64, (len(shoppers), len(self._products)), finite=True
-            )  # fmt: skip
+        looks = [self._look(vision, len(shoppers))]
         earlier = self._causes.get(joint.earlier) if joint is not None else self._last.get(readings[0].main_plate)
         if joint is not None:
             if earlier is None:
                 raise ValueError(f"earlier of joint must name an associated event; got {joint.earlier!r}")
             paths = _paths(hands_m, hands_var_m2, when if joint.when is None else joint.when, len(shoppers))
             readings.append(self._reading(joint.plates, joint.delta_g, joint.sigma_g, paths))
+            looks.append(self._look(vision if joint.vision is None else joint.vision, len(shoppers)))
         cause = self._decide(readings, shoppers, looks, doubted, earlier)
         self._causes[key] = cause
         self._last.update(dict.fromkeys(readings[0].plates.tolist(), cause))
@@ -232,6 +232,29 @@ class Associator:
         found = self._beliefs.baskets(owners)
         return [({self._products[p]: q for p, q in basket}, value) for basket, value in found]
 
+    def weigh(self, shoppers: Sequence[str], log_likelihood: Callable[[dict[str, int]], float]) -> None:
+        """Take in what was learned of all that shoppers carry together, such as the tags that a gate reads.
+
+        Parameters
+        ----------
+        shoppers : sequence of str
+            Whose goods; of who is unknown, nothing is.
+        log_likelihood : callable
+            Takes possible contents (product to quantity) of all their baskets together; tells how likely what was
+            learned is then, up to a factor. What is certain does not change.
+
+        Raises
+        ------
+        ValueError
+            If it is not finite; no probability is changed then.
+        """
+        owners = [self._owners[s] for s in _identifiers("shoppers", shoppers) if s in self._owners]
+
+        def of(basket: Basket) -> float:
+            return log_likelihood({self._products[p]: q for p, q in basket})
+
+        self._beliefs.weigh(owners, of)
+
     def leave(self, shopper: str) -> None:
         """Forget a shopper who left: what remains open is about the others. The name may come again."""
         owner = self._owners.pop(shopper, None)
@@ -262,6 +285,11 @@ class Associator:
             self._names.append(shopper)
         return self._owners[shopper]
 
+    def _look(self, vision: ArrayLike | None, shoppers: int) -> Array:
+        if vision is None:
+            return np.zeros((0, len(self._products)))
+        return validation.array("vision", vision, np.float64, (shoppers, len(self._products)), finite=True)
+
     def _reading(self, plates: Sequence[str], delta_g: ArrayLike, sigma_g: ArrayLike, paths: "_Paths") -> "_Reading":
         index = self._places.plate_index(_identifiers("plates", plates))
         delta = validation.array("delta_g", delta_g, np.float64, (len(index),), finite=True)
@@ -275,12 +303,12 @@ class Associator:
         return _Reading(index, delta, sigma, inside, self._places.facing_product[facings], llr)
 
     def _decide(
-        self, readings: "list[_Reading]", shoppers: list[str], looks: Array, doubted: bool, earlier: Cause | None
+        self, readings: "list[_Reading]", shoppers: list[str], looks: list[Array], doubted: bool, earlier: Cause | None
     ) -> Cause:
         """Explain readings (of the event, and of an earlier one and it as one) and update the hypotheses."""
         nearby = _nearby([r.hands for r in readings])
         owners = np.array([self._owner(shoppers[i]) for i in nearby], np.int32)
-        looks = np.ascontiguousarray(looks[nearby]) if len(looks) else looks
+        looks = [np.ascontiguousarray(look[nearby]) if len(look) else look for look in looks]
         plates = np.unique(np.concatenate([r.plates for r in readings]))
         thought_of = set(owners.tolist()) | set((-1 - plates).tolist())
         thought_of |= self._lenders(readings[0], thought_of)
@@ -293,9 +321,9 @@ class Associator:
         nulls = (self._settings.doubted if doubted else self._settings.null, self._settings.null)
         staff = (owners >= STAFF).astype(np.uint8)
         found = [
-            self._explain(r, np.ascontiguousarray(r.hands[nearby]), looks, staff, present, null)
-            for r, null in zip(
-                readings, (self._settings.doubted if doubted else self._settings.null, 0.5), strict=False
+            self._explain(r, np.ascontiguousarray(r.hands[nearby]), look, staff, present, null)
+            for r, look, null in zip(
+                readings, looks, (self._settings.doubted if doubted else self._settings.null, 0.5), strict=False
             )
         ]
         explained = [found[0], *((parts[1:], terms[1:], score[1:]) for parts, terms, score in found[1:])]
