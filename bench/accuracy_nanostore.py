@@ -47,8 +47,8 @@ def main(
         truth, told = scoring.units(recording.truth), scoring.units(outcome.to_dict())
         f1s.append(scoring.item_f1(truth, told))
         checks = scoring.check_lines(truth, told)
-        flagged = {(r.shopper, line.product) for r in outcome.receipts for line in r.lines if line.needs_review}
-        flagged |= {(r.shopper, c.product) for r in outcome.receipts if r.needs_review for c in checks if not c.told}
+        lines = [(r.shopper, line) for r in outcome.receipts for line in (*r.lines, *r.doubts)]
+        flagged = {(shopper, line.product) for shopper, line in lines if line.needs_review}
         review = [(c.shopper, c.product) in flagged for c in checks]
         right = [c.right for c in checks]
         table.add_row(

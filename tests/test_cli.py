@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,79 @@ def test_info_tells_versions_and_build() -> None:
 )
 def test_bad_arguments_end_with_2(arguments: list[str], words: list[str], tmp_path: Path) -> None:
     refused(fusion(*arguments, cwd=tmp_path), *words)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a simulated recording, ``r``, and its outcome, ``o.json``."""
+    folder = tmp_path_factory.mktemp("told")
+    arguments = ("--seed", "5", "--duration", "25", "--shoppers", "2")
+    assert fusion("simulate", folder / "r", *arguments).returncode == 0
+    assert fusion("replay", folder / "r", "--out", folder / "o.json").returncode == 0
+    return folder
+
+
+def test_explain_an_interaction_a_shopper_and_a_line(told: Path) -> None:
+    outcome = json.loads((told / "o.json").read_text())
+    receipt = next(r for r in outcome["receipts"] if r["lines"])
+    line = receipt["lines"][0]
+    shopper, product, interaction = receipt["shopper"], line["product"], line["interactions"][0]
+    result = fusion("explain", told / "o.json", interaction, "--store", told / "r")
+    assert result.returncode == 0, result.stderr
+    assert f"interaction {interaction}" in result.stdout
+    assert f"{shopper} took 1 x" in result.stdout
+    for id, subject in ((shopper, "shopper"), (f"{shopper}/{product}", "line")):
+        result = fusion("explain", told / "o.json", id, "--store", told / "r" / "store.json", "--json")
+        assert result.returncode == 0, result.stderr
+        document = json.loads(result.stdout)
+        assert (document["format"], document["subject"]) == ("fusion.explanation/1", subject)
+        assert interaction in [i["id"] for i in document["interactions"]]
+
+
+def test_explain_what_is_none(told: Path, tmp_path: Path) -> None:
+    refused(fusion("explain", told / "o.json", "9:99"), "nothing is called '9:99'")
+    refused(fusion("explain", tmp_path / "none.json", "1:0"), "none.json", "cannot be read")
+    hostile = tmp_path / "o.json"
+    hostile.write_text((told / "o.json").read_text().replace('"final": true', '"final": "[red]yes"', 1))
+    refused(fusion("explain", hostile, "1:0"), "o.json", "final", "bool")
+    refused(fusion("explain", told / "o.json", "1:0", "--store", hostile), "o.json", "fusion.store/1")
+
+
+def test_review_lists_what_a_look_settles(told: Path) -> None:
+    result = fusion("review", told / "o.json", "--store", told / "r", "--json")
+    assert result.returncode == 0, result.stderr
+    items = json.loads(result.stdout)
+    assert [item["saved"] for item in items] == sorted((item["saved"] for item in items), reverse=True)
+    assert fusion("review", told / "o.json").returncode == 0
+    refused(fusion("review", told / "o.json", "--review-cost", "-1"), "review_cost")
+
+
+def test_learn_then_replay_with_what_was_learned(told: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="needs the extra learn")
+    model = tmp_path / "deep" / "model"
+    result = fusion("learn", told / "r", told / "r", "--out", model)
+    assert result.returncode == 0, result.stderr
+    assert "products moved at their places" in result.stdout
+    assert json.loads((model / "masses.json").read_text())["format"] == "fusion.masses/1"
+    assert json.loads((model / "confidence.json").read_text())["sessions"] == 2
+    result = fusion("replay", told / "r", "--model", model, "--out", tmp_path / "o.json")
+    assert result.returncode == 0, result.stderr
+    assert "note: the model" not in result.stderr
+    refused(fusion("learn", told / "r", "--out", model), "exists already")
+    (model / "confidence.json").write_text("{}")
+    refused(fusion("replay", told / "r", "--model", model), "confidence.json", "format")
+    refused(fusion("replay", told / "r", "--model", tmp_path), "masses.json", "cannot be read")
+
+
+def test_learn_without_a_truth(told: Path, tmp_path: Path) -> None:
+    recording = tmp_path / "r"
+    shutil.copytree(told / "r", recording)
+    (recording / "truth.json").unlink()
+    result = fusion("learn", recording, "--out", tmp_path / "model")
+    assert result.returncode == 0, result.stderr
+    assert "no recording has a truth" in result.stderr
+    assert not (tmp_path / "model" / "confidence.json").exists()
+    assert fusion("replay", recording, "--model", tmp_path / "model").returncode == 0
 
 
 def test_a_damaged_recording_names_file_line_and_field(tmp_path: Path) -> None:

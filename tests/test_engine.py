@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusion import Engine, EngineSettings, GateEvent, ItemScores, Keypoints, Outcome, ScalePacket, backends, scoring
+from fusion import Engine, EngineSettings, GateEvent, ItemScores, Outcome, ScalePacket, TagReads, backends, scoring
 from fusion.recordings import open_recording
 from fusion.simulation import Simulation, SimulationSettings, simulate
 
@@ -177,8 +177,7 @@ def test_receipts_are_final_soon_after_the_exit(simulation: Simulation) -> None:
 
 def test_what_is_not_used_yet_is_counted(simulation: Simulation) -> None:
     engine = Engine(simulation.store)
-    nothing = Keypoints("c", START_NS, np.zeros((0, 8, 2)), np.zeros((0, 8)))
-    engine.push([nothing, ItemScores(START_NS, ("p",), np.array([0.5]), shopper="s")])
+    engine.push([ItemScores(START_NS, ("p",), np.array([0.5]), shopper="s"), TagReads(START_NS, "gate", ("tag",))])
     assert engine.finish().health.unused == 2
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fusion import Targets
-from fusion.hands import GRIP, Hands
+from fusion.hands import GRIP, Hands, joined
 from fusion.observations import JOINTS
 
 L_ELBOW, R_ELBOW, L_WRIST, R_WRIST = (JOINTS.index(j) for j in ("l_elbow", "r_elbow", "l_wrist", "r_wrist"))
@@ -49,7 +49,7 @@ def twin(frames: list[Targets], start_ns: int, end_ns: int) -> tuple[list[str], 
 def test_the_grip_lies_beyond_the_wrist() -> None:
     hands = Hands()
     hands.record(frame(5, l_elbow=(0, 0, 1), l_wrist=(1, 0, 1), r_wrist=(0, 2, 1)))
-    shoppers, xyz = hands.between(0, 10)
+    shoppers, xyz, _ = hands.between(0, 10)
     assert shoppers == ["a"]
     np.testing.assert_array_equal(xyz, [[[[1 + GRIP, 0, 1], [0, 2, 1]]]])  # an elbow not seen: the wrist
 
@@ -73,7 +73,7 @@ def test_both_ends_of_the_span_count_and_nothing_else() -> None:
         hands.record(frame(t, l_wrist=(t, 0, 0)))
     assert hands.between(2, 3)[1][:, 0, 0, 0].tolist() == [2, 2, 3]
     for span in ((5, 9), (0, 0), (3, 2)):
-        shoppers, xyz = hands.between(*span)
+        shoppers, xyz, _ = hands.between(*span)
         assert (shoppers, xyz.shape) == ([], (0, 0, 2, 3))
 
 
@@ -82,10 +82,44 @@ def test_frames_without_anybody_and_shoppers_who_come_and_go() -> None:
     hands.record(frame(1, ("b",), l_wrist=(1, 1, 1)))
     hands.record(frame(2, ()))
     hands.record(frame(3, ("c", "a"), l_wrist=(2, 2, 2)))
-    shoppers, xyz = hands.between(0, 9)
+    shoppers, xyz, _ = hands.between(0, 9)
     assert shoppers == ["a", "b", "c"]
     assert np.isfinite(xyz[:, :, 0, 0]).tolist() == [[False, True, False], [False] * 3, [True, False, True]]
     assert hands.between(2, 2)[1].shape == (1, 0, 2, 3)
+
+
+def test_the_grip_is_less_sure_than_wrist_and_elbow() -> None:
+    """Errors of wrist and elbow are each their own; where the elbow is not seen, the wrist's stands for the grip."""
+    hands = Hands()
+    spread = np.tile(np.eye(3), (1, 8, 1, 1)) * np.arange(1, 9)[None, :, None, None]
+    hands.record(frame(5, l_elbow=(0, 0, 1), l_wrist=(1, 0, 1), r_wrist=(0, 2, 1)), spread)
+    hands.record(frame(6, l_wrist=(1, 0, 1)))
+    covariance = hands.between(0, 10).covariance_m2
+    own = (1 + GRIP) ** 2 * (1 + L_WRIST) + GRIP**2 * (1 + L_ELBOW)
+    np.testing.assert_allclose(covariance[0, 0, 0], own * np.eye(3))
+    np.testing.assert_array_equal(covariance[0, 0, 1], (1 + R_WRIST) * np.eye(3))
+    assert np.isnan(covariance[1]).all()
+
+
+def test_names_that_turn_out_to_be_one_shopper_are_one_path() -> None:
+    hands = Hands()
+    hands.record(frame(1, ("x", "b"), l_wrist=(1, 1, 1)))
+    hands.record(frame(2, ("x", "y"), l_wrist=(2, 2, 2), r_wrist=(3, 3, 3)))
+    shoppers, xyz, _ = hands.between(0, 9, lambda name: "b" if name == "b" else "a")
+    assert shoppers == ["a", "b"]
+    np.testing.assert_array_equal(xyz[:, 0, 0], [[1, 1, 1], [2, 2, 2]])
+    assert np.isnan(xyz[1, 1]).all()
+
+
+def test_paths_of_two_sources_lie_behind_each_other() -> None:
+    one, other = Hands(), Hands()
+    one.record(frame(1, ("a",), l_wrist=(1, 1, 1)))
+    for t in (1, 2):
+        other.record(frame(t, ("c", "b"), l_wrist=(2, 2, 2)))
+    paths = joined(one.between(0, 9), other.between(0, 9).of(["b"]))
+    assert paths.shoppers == ["a", "b"]
+    assert np.isfinite(paths.hands_m[:, :, 0, 0]).tolist() == [[True, False], [False, True], [False, True]]
+    assert paths.covariance_m2.shape == (3, 2, 2, 3, 3)
 
 
 def test_frames_come_in_order() -> None:
@@ -130,7 +164,7 @@ def test_equals_a_loop_over_everything(frames: list[Targets], start: int, end: i
     for f in frames:
         hands.record(f)
     for kept in (frames, [f for f in frames if f.time_ns >= forgotten]):
-        shoppers, xyz = hands.between(start, end)
+        shoppers, xyz, _ = hands.between(start, end)
         expected_shoppers, expected = twin(kept, start, end)
         assert shoppers == expected_shoppers
         np.testing.assert_array_equal(xyz, np.array(expected).reshape(xyz.shape))

@@ -4,13 +4,14 @@ import importlib.util
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion import Outcome, Receipt, ReceiptLine
+from fusion import Outcome, Receipt, ReceiptLine, scoring
 from fusion.scoring import LineCheck, Units, check_lines, item_f1, units
 
 TOOL = Path(__file__).parents[2] / "shared" / "tools" / "score_nanostore.py"
@@ -150,3 +151,108 @@ def test_what_cannot_be_counted(document: Any) -> None:
 def test_an_empty_name_is_refused() -> None:
     with pytest.raises(ValueError, match="product must not be empty"):
         units(line(product=""))
+
+
+class TestTold:
+    DOCUMENT: ClassVar[Any] = {
+        "receipts": [
+            {
+                "shopper": "a",
+                "confidence": 0.7,
+                "needs_review": True,
+                "lines": [
+                    {"product": "x", "quantity": 1, "confidence": 0.9, "needs_review": False},
+                    {"product": "y", "quantity": 2, "confidence": 0.6, "needs_review": True},
+                ],
+                "doubts": [{"product": "z", "quantity": 0, "confidence": 0.8, "needs_review": True}],
+            },
+            {"shopper": "b", "confidence": 0.99, "needs_review": False, "lines": []},
+        ]
+    }
+
+    def test_lines_doubts_and_receipts(self) -> None:
+        told = scoring.told(self.DOCUMENT, own({"a": {"x": 1, "y": 1}}))
+        assert told == [
+            scoring.Told("line", 0.9, True, False),
+            scoring.Told("line", 0.6, False, True),
+            scoring.Told("doubt", 0.8, True, True),
+            scoring.Told("receipt", 0.7, False, True),
+            scoring.Told("receipt", 0.99, True, False),
+        ]
+
+    def test_what_is_missing_makes_the_receipt_wrong(self) -> None:
+        told = scoring.told(self.DOCUMENT, own({"a": {"x": 1, "y": 2, "z": 1}, "b": {"x": 1}}))
+        assert [(t.kind, t.right) for t in told if t.kind != "line"] == [
+            ("doubt", False),
+            ("receipt", False),
+            ("receipt", False),
+        ]
+
+    def test_one_who_came_twice_is_left_out(self) -> None:
+        twice = {"receipts": [*self.DOCUMENT["receipts"], self.DOCUMENT["receipts"][0]]}
+        assert [t.confidence for t in scoring.told(twice, own({"a": {"x": 1}}))] == [0.99]
+
+    @pytest.mark.parametrize("missing", ["confidence", "needs_review"])
+    def test_malformed(self, missing: str) -> None:
+        document = {"receipts": [{k: v for k, v in self.DOCUMENT["receipts"][1].items() if k != missing}]}
+        with pytest.raises(ValueError, match=f"malformed: KeyError.*{missing}"):
+            scoring.told(document, own({}))
+
+
+probability_and_right = st.lists(st.tuples(st.floats(0.0, 1.0), st.booleans()), min_size=1, max_size=50)
+
+
+class TestCalibrationScores:
+    def test_by_hand(self) -> None:
+        """Two told with .85 of which one is right, one with 1 that is right, one with .2 that is wrong."""
+        p, right = [0.85, 0.85, 1.0, 0.2], [True, False, True, False]
+        table = scoring.reliability(p, right)
+        assert [(b.low, b.high, b.count, b.confidence, b.accuracy) for b in table] == [
+            (0.2, 0.3, 1, 0.2, 0.0),
+            (0.8, 0.9, 2, 0.85, 0.5),
+            (0.9, 1.0, 1, 1.0, 1.0),
+        ]
+        assert scoring.expected_calibration_error(p, right) == pytest.approx((0.2 + 2 * 0.35) / 4)
+        assert scoring.brier(p, right) == pytest.approx((0.15**2 + 0.85**2 + 0.2**2) / 4)
+        assert scoring.log_loss(p, right) == pytest.approx(-(np.log(0.85) + np.log(0.15) + np.log(0.8)) / 4)
+
+    @given(probability_and_right, st.integers(1, 20), st.randoms(use_true_random=False))
+    def test_bounds_and_order(self, told: list[tuple[float, bool]], bins: int, random: Any) -> None:
+        p, right = zip(*told, strict=True)
+        table = scoring.reliability(p, right, bins)
+        assert sum(b.count for b in table) == len(p)
+        assert all(b.low <= b.high and 0.0 <= b.accuracy <= 1.0 for b in table)
+        error = scoring.expected_calibration_error(p, right, bins)
+        assert 0.0 <= error <= 1.0
+        shuffled, right_too = zip(*random.sample(told, len(told)), strict=True)
+        assert scoring.expected_calibration_error(shuffled, right_too, bins) == pytest.approx(error, abs=1e-12)
+        assert 0.0 <= scoring.brier(p, right) <= 1.0
+
+    def test_perfect_and_impossible(self) -> None:
+        assert scoring.expected_calibration_error([1.0, 0.0], [True, False]) == 0.0
+        assert scoring.brier([1.0, 0.0], [True, False]) == 0.0
+        assert scoring.log_loss([0.0], [True]) == np.inf
+
+    def test_nothing_told(self) -> None:
+        none = np.zeros(0, bool)
+        assert scoring.reliability([], none) == []
+        assert np.isnan(
+            [f([], none) for f in (scoring.expected_calibration_error, scoring.brier, scoring.log_loss)]
+        ).all()
+
+    @pytest.mark.parametrize(
+        ("p", "right", "words"),
+        [
+            ([1.5], [True], r"confidence must lie in \[0, 1\]"),
+            ([np.nan], [True], "confidence must be finite"),
+            ([0.5], [True, False], r"right must be bool of shape \(1,\)"),
+            ([0.5], [1], "right must be bool"),
+        ],
+    )
+    def test_refused(self, p: Any, right: Any, words: str) -> None:
+        with pytest.raises(ValueError, match=words):
+            scoring.brier(p, right)
+
+    def test_bins_are_checked(self) -> None:
+        with pytest.raises(ValueError, match="bins must be an integer of at least 1; got 0"):
+            scoring.reliability([0.5], [True], 0)

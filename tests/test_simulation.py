@@ -15,6 +15,7 @@ from fusion.simulation.scripts import write_visits
 from fusion.simulation.shelf import Stock
 from fusion.simulation.store import build_store
 from fusion.store import Store
+from simulated import everything
 
 T = TypeVar("T", bound=Observation)
 SEEDS = range(6)
@@ -33,20 +34,6 @@ QUIET = replace(
 @cache
 def simulated(settings: SimulationSettings = CLEAN, seed: int = 0) -> Simulation:
     return simulate(replace(settings, seed=seed))
-
-
-def everything(simulation: Simulation) -> bytes:
-    """All that a simulation tells, as bytes."""
-    parts = [json.dumps([simulation.store.to_dict(), simulation.truth]).encode(), simulation.arrivals_ns.tobytes()]
-    for o in simulation.observations:
-        match o:
-            case ScalePacket():
-                parts += [o.fixture.encode(), o.sample_ns.tobytes(), o.grams.tobytes()]
-            case Targets():
-                parts += [repr((o.time_ns, o.shoppers)).encode(), o.joints_m.tobytes(), o.scores.tobytes()]
-            case GateEvent():
-                parts.append(repr(o).encode())
-    return b"".join(parts)
 
 
 def of_type(simulation: Simulation, kind: type[T]) -> list[T]:

@@ -306,7 +306,10 @@ class TestArguments:
 
 class TestRealPeople:
     def test_two_people_and_a_bystander(self, data: Path) -> None:
-        """No identity is switched in 100 frames; the bystander, whom two cameras see, is a third person."""
+        """Two tracks, no identity switched in 100 frames; at the bystander only two cameras look, and nobody is mixed up.
+
+        Asked to believe two cameras, the tracker tells the bystander as a third person.
+        """
         order = [18, 17, 5, 6, 7, 8, 9, 10]  # of BODY_25B
         with np.load(data / "multiview" / "pose2sim_2person_4cam.npz") as f:
             cameras = [
@@ -320,7 +323,7 @@ class TestRealPeople:
                 k = kpts[t, c, : count[t, c]]
                 px = np.where(k[..., 2:] < 0.3, np.nan, k[..., :2])
                 keypoints.append(Keypoints(camera.id, FIRST_NS + t * SECOND // 60, px, np.full(px.shape[:2], 10.0)))
-        frames = run(cameras, keypoints)
+        frames = run(cameras, keypoints, TrackingSettings(views=2))
         assert {int(i) for f in frames for i in f.ids} == {0, 1, 2}
         last = frames[-1]
         necks = {int(i): j for i, j in zip(last.ids, last.joints_m[:, 1], strict=True)}
@@ -331,3 +334,8 @@ class TestRealPeople:
             assert np.linalg.norm(at[bystander] - necks[bystander]) < 0.3  # the bystander does not move
             if f.camera in (cameras[2].id, cameras[3].id):
                 assert bystander not in f.detections
+        alone = run(cameras, keypoints)
+        assert {int(i) for f in alone for i in f.ids} == {0, 1, 2} - {bystander}
+        for f, all_ in zip(alone[80:], frames[80:], strict=True):
+            assert f.ids.tolist() == [i for i in all_.ids.tolist() if i != bystander]
+            np.testing.assert_array_equal(f.detections, all_.detections)

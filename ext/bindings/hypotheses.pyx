@@ -1,16 +1,16 @@
 # cython: boundscheck=False, wraparound=False, freethreading_compatible=True
-"""Binding of ext/core/hypotheses.hpp; the arguments are those of fusion.reference.hypotheses."""
+"""Binding of ext/core/hypotheses.hpp; the arguments are those of fusion.reference.hypotheses and records."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport free, malloc
 
 import numpy as np
 
+include "association_settings.pxi"
+
 
 cdef extern from "hypotheses.hpp" namespace "fusion" nogil:
-    cdef struct AssociationSettings:
-        double returning, misplacing, stray, foreign, negligible
-
     ctypedef struct Part:
         int32_t shopper, product, quantity, place
 
@@ -19,10 +19,12 @@ cdef extern from "hypotheses.hpp" namespace "fusion" nogil:
 
     ctypedef struct Branch:
         double value
-        int32_t hypothesis, explanation
+
+    ctypedef struct Pair:
+        double value
 
     cdef struct Explanations:
-        Part (*parts)[2]
+        Part (*parts)[3]
         double *log_score
         size_t capacity, n
 
@@ -35,17 +37,42 @@ cdef extern from "hypotheses.hpp" namespace "fusion" nogil:
     cdef struct Scene:
         const int32_t *plates
         size_t n
-        int32_t main_plate, products, facings
+        int32_t main_plate, joint_main_plate, products, facings
+
+    cdef cppclass Evidence:
+        pass
 
     cdef struct UpdateRoom:
         int32_t *order
+        int32_t *column
+        double *reach
         Branch *branches
         Record *trial
         uint64_t *prints
 
-    size_t c_update "fusion::update"(const Hypotheses &, const double *, const Explanations &, const Scene &,
-                                     const AssociationSettings &, UpdateRoom, Hypotheses &, double *, double *)
+    cdef struct Lineage:
+        double *share
+        double *joint_share
+        int32_t *columns
+        double *chosen
+        size_t columns_room, columns_used
+
+    size_t branches_needed(const Hypotheses &, const Explanations &)
+    size_t c_update "fusion::update"(const Hypotheses &, const Evidence &, const Scene &, const AssociationSettings &,
+                                     UpdateRoom, Hypotheses &, Lineage &)
     size_t c_forget "fusion::forget"(int32_t, Hypotheses &, Record *, uint64_t *, double *)
+    size_t c_join "fusion::join"(const Hypotheses &, const Hypotheses &, double, Pair *, Hypotheses &, int32_t (*)[2])
+    bint c_certain "fusion::certain"(const Hypotheses &, int32_t)
+
+
+cdef extern from *:
+    """
+    static inline fusion::Evidence evidence_of(const fusion::Explanations& all, std::size_t first_joint,
+                                               const double* echo, const double* together) {
+        return {all, first_joint, echo, together};
+    }
+    """
+    Evidence evidence_of(const Explanations &, size_t, const double *, const double *) nogil
 
 
 cdef Hypotheses view(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records) noexcept:
@@ -59,32 +86,39 @@ cdef Hypotheses view(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] 
 
 
 def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, const double[::1] echo,
-           int32_t[:, :, ::1] parts, double[::1] log_score, const int32_t[::1] plates, int32_t main_plate,
-           int32_t products, int32_t facings,
+           const double[::1] together, int32_t[:, :, ::1] parts, double[::1] log_score, size_t first_joint,
+           const int32_t[::1] plates, const int32_t[::1] main_plates, int32_t products, int32_t facings,
            double[::1] new_weight, int32_t[::1] new_count, int32_t[:, :, ::1] new_records, double[:, ::1] share,
-           double[:, ::1] chosen, s):
-    cdef AssociationSettings settings
-    settings.returning, settings.misplacing, settings.stray = s.returning, s.misplacing, s.stray
-    settings.foreign, settings.negligible = s.foreign, s.negligible
+           double[:, ::1] joint_share, int32_t[::1] columns, double[:, ::1] chosen, s):
+    cdef AssociationSettings settings = unpack(s)
     cdef Hypotheses old = view(weight, count, records), new = view(new_weight, new_count, new_records)
     cdef Explanations explanations
-    explanations.parts = <Part (*)[2]> &parts[0, 0, 0]
+    explanations.parts = <Part (*)[3]> &parts[0, 0, 0]
     explanations.log_score = &log_score[0]
     explanations.capacity = explanations.n = parts.shape[0]
     cdef Scene scene
-    scene.plates, scene.n, scene.main_plate = &plates[0], plates.shape[0], main_plate
+    scene.plates, scene.n = &plates[0], plates.shape[0]
+    scene.main_plate, scene.joint_main_plate = main_plates[0], main_plates[1]
     scene.products, scene.facings = products, facings
-    cdef int32_t[::1] order = np.empty(parts.shape[0], np.int32)
-    cdef double[:, ::1] branches = np.empty((weight.shape[0] * (parts.shape[0] + 1), 2))
+    cdef Lineage lineage
+    lineage.share, lineage.joint_share = &share[0, 0], &joint_share[0, 0]
+    lineage.columns, lineage.chosen, lineage.columns_room = &columns[0], &chosen[0, 0], chosen.shape[1]
+    cdef int32_t[:, ::1] whole = np.empty((2, parts.shape[0]), np.int32)
+    cdef double[::1] reach = np.empty(parts.shape[0])
     cdef int32_t[:, ::1] trial = np.empty((records.shape[1], 3), np.int32)
     cdef uint64_t[::1] prints = np.empty(new_weight.shape[0], np.uint64)
     cdef UpdateRoom room
-    room.order, room.branches = &order[0], <Branch *> &branches[0, 0]
+    room.order, room.column, room.reach = &whole[0, 0], &whole[1, 0], &reach[0]
     room.trial, room.prints = <Record *> &trial[0, 0], &prints[0]
+    room.branches = <Branch *> malloc(branches_needed(old, explanations) * sizeof(Branch))
+    if room.branches == NULL:
+        raise MemoryError
     cdef size_t kept
     with nogil:
-        kept = c_update(old, &echo[0], explanations, scene, settings, room, new, &share[0, 0], &chosen[0, 0])
-    return kept
+        kept = c_update(old, evidence_of(explanations, first_joint, &echo[0], &together[0]), scene, settings, room,
+                        new, lineage)
+        free(room.branches)
+    return kept, lineage.columns_used
 
 
 def forget(int32_t owner, double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, double[:, ::1] share):
@@ -95,3 +129,25 @@ def forget(int32_t owner, double[::1] weight, int32_t[::1] count, int32_t[:, :, 
     with nogil:
         kept = c_forget(owner, hypotheses, <Record *> &trial[0, 0], &prints[0], &share[0, 0])
     return kept
+
+
+def join(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, double[::1] other_weight,
+         int32_t[::1] other_count, int32_t[:, :, ::1] other_records, double[::1] new_weight, int32_t[::1] new_count,
+         int32_t[:, :, ::1] new_records, int32_t[:, ::1] source, s):
+    cdef double negligible = s.negligible
+    cdef Hypotheses a = view(weight, count, records), b = view(other_weight, other_count, other_records)
+    cdef Hypotheses new = view(new_weight, new_count, new_records)
+    cdef double[:, ::1] pairs = np.empty((a.n * b.n, 2))
+    cdef size_t kept
+    with nogil:
+        kept = c_join(a, b, negligible, <Pair *> &pairs[0, 0], new, <int32_t (*)[2]> &source[0, 0])
+    return kept
+
+
+def certain(int32_t[::1] count, int32_t[:, :, ::1] records, int32_t owner):
+    cdef Hypotheses hypotheses
+    hypotheses.weight = NULL
+    hypotheses.count = &count[0]
+    hypotheses.records = <Record *> &records[0, 0, 0]
+    hypotheses.n, hypotheses.stride = count.shape[0], records.shape[1]
+    return c_certain(hypotheses, owner)

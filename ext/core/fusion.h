@@ -3,6 +3,7 @@
 #define FUSION_H
 
 #include "fusion_assignment.h"
+#include "fusion_association.h"
 #include "fusion_segmentation.h"
 #include "fusion_status.h"
 #include "fusion_tracking.h"

@@ -5,12 +5,17 @@ from fusion.association import AssociationSettings, Associator, Candidate
 from fusion.backends import backend, use_backend
 from fusion.camera import Camera
 from fusion.changepoints import Segmentation, segment
+from fusion.confidence import ConfidenceModel
 from fusion.engine import Engine, EngineSettings
 from fusion.errors import RecordingError
+from fusion.explanation import Explanation, explain
 from fusion.headers import get_include
+from fusion.learning import fit_confidence
+from fusion.masses import LearnedMass, learn_masses
 from fusion.matching import Matches, PeopleSettings, match_persons
 from fusion.observations import DeviceEvents, GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
-from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine
+from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine, read_outcome
+from fusion.review import ReviewItem, ReviewPolicy, review_queue
 from fusion.rig import CameraRig
 from fusion.segmentation import Segmenter, WeightEvent
 from fusion.segmentation_settings import SegmentationSettings
@@ -27,9 +32,11 @@ __all__ = [
     "Camera",
     "CameraRig",
     "Candidate",
+    "ConfidenceModel",
     "DeviceEvents",
     "Engine",
     "EngineSettings",
+    "Explanation",
     "Facing",
     "Fixture",
     "GateEvent",
@@ -37,6 +44,7 @@ __all__ = [
     "Interaction",
     "ItemScores",
     "Keypoints",
+    "LearnedMass",
     "Matches",
     "Outcome",
     "PeopleSettings",
@@ -46,6 +54,8 @@ __all__ = [
     "Receipt",
     "ReceiptLine",
     "RecordingError",
+    "ReviewItem",
+    "ReviewPolicy",
     "ScalePacket",
     "Segmentation",
     "SegmentationSettings",
@@ -65,10 +75,15 @@ __all__ = [
     "assign_sparse",
     "assignment_marginals",
     "backend",
+    "explain",
+    "fit_confidence",
     "get_include",
     "k_best",
+    "learn_masses",
     "match_persons",
     "project",
+    "read_outcome",
+    "review_queue",
     "segment",
     "triangulate",
     "undistort",

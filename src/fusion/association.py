@@ -1,73 +1,79 @@
 """Association: weight events and hand paths in; who took or returned what, and how sure, out."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fusion import backends, validation
+from fusion.association_settings import AssociationSettings, integer, validated
+from fusion.beliefs import Beliefs
+from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_share
 from fusion.places import Places
 from fusion.store import Store
 
+__all__ = ["AssociationSettings", "Associator", "Candidate", "Joint"]
+
+Array = NDArray[Any]
 LARGEST, SMALLEST = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
 """Range of what sensors report: within it, sums and squares of grams and metres neither overflow nor vanish."""
-
-
-class AssociationSettings(NamedTuple):
-    """What the association believes before it sees an event; probabilities unless a unit says otherwise."""
-
-    reach_sigma_m: float = 0.10
-    """Distance between a tracked hand and the goods it grasps: 5 cm of tracking noise, 8 cm from palm to item."""
-    bystander_m: float = 2.0
-    """A hand that has nothing to do with an event is anywhere within this distance."""
-    track_miss: float = 0.02
-    """The hand that did it was not seen, or was seen elsewhere."""
-    mass_spread: float = 0.015
-    """Standard deviation of one unit's mass over its catalogue mass (packaged goods: 1-2 %)."""
-    wrong_mass: float = 0.03
-    """The catalogue's mass is wrong."""
-    wrong_factor: float = 2.0
-    """A wrong mass is off by this factor (another pack size): one standard deviation of its logarithm."""
-    lightest_g: float = 5.0
-    """Lightest thing sold."""
-    heaviest_g: float = 5000.0
-    """Heaviest thing sold."""
-    cross_talk: float = 0.02
-    """Share of a change that shows on a neighbouring plate (the public recording shows 1-2 %)."""
-    overhang: float = 0.05
-    """An item overlaps a plate beside its facing."""
-    null: float = 0.01
-    """A lasting change has nothing to do with the store's products (a bag put down, a foreign item)."""
-    echo: float = 0.5
-    """The next change of plates on which something foreign rests is that it goes away."""
-    more_units: float = 0.1
-    """One more unit of the same product moves along."""
-    max_units: int = 4
-    """Most units of one product in one event."""
-    coincidence: float = 0.02
-    """Two different things move within one event."""
-    returning: float = 0.3
-    """An event is a return."""
-    misplacing: float = 0.15
-    """A return goes anywhere but home."""
-    stray: float = 0.02
-    """A taken item had been misplaced before anybody watched."""
-    foreign: float = 0.02
-    """A shopper puts down what he was not known to carry."""
-    negligible: float = 1e-9
-    """Explanations and hypotheses less probable than this, relative to the best, are dropped."""
+STAFF = 1 << 30
+"""Owners from here on are staff; see ``fusion.reference.hypotheses``."""
+NEARBY = 1e-3
+"""A shopper whose hands are so much less likely to have done it than another's is left out."""
+DOUBT = 1e-3
+"""An earlier event that was a null with less than this is not thought of again."""
+TERMS = ("weight", "hands", "units", "vision")
+"""Names of the terms of a score, in the order of ``fusion.reference.explanations.explain``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One possible cause of an event: quantity < 0 for a take, > 0 for a return."""
+    """One possible cause of an event.
+
+    Parameters
+    ----------
+    shopper, product : str
+        Who and what.
+    quantity : int
+        Below 0 for a take, above for a return.
+    probability : float
+        In the light of everything that is known.
+    terms : tuple of (str, float)
+        Log-likelihood ratios, in nats, against nothing of the store having moved: ``weight`` (the grams of all plates),
+        ``hands`` (where they were), ``units`` (how likely so many move), ``vision``, and ``basket`` (all else: what
+        everybody carried and what lay where, before and since).
+    """
 
     shopper: str
     product: str
     quantity: int
     probability: float
+    terms: tuple[tuple[str, float], ...] = ()
+
+
+class Joint(NamedTuple):
+    """An earlier event and this one as one: what happened if the earlier one was none of its own.
+
+    Parameters
+    ----------
+    earlier : hashable
+        Names the earlier event.
+    plates : sequence of str
+        Those of both.
+    delta_g, sigma_g : (n,) float64
+        From before the earlier event to after this one, grams.
+    when : (T,) float64, optional
+        As of `Associator.associate`, for both as one.
+    """
+
+    earlier: Hashable
+    plates: Sequence[str]
+    delta_g: ArrayLike
+    sigma_g: ArrayLike
+    when: ArrayLike | None = None
 
 
 class Associator:
@@ -80,9 +86,9 @@ class Associator:
     settings : AssociationSettings, optional
         Prior probabilities.
     hypotheses : int, optional
-        K, how many hypotheses are kept.
+        K, how many hypotheses are kept of each cluster of shoppers whose doubts hang together.
     memory : int, optional
-        Candidates of the last this many events, the newest included, are open to revision; older ones stay as they are.
+        Candidates of at least the last this many events of a cluster are open to revision; older ones stay as they are.
 
     Raises
     ------
@@ -94,7 +100,7 @@ class Associator:
 
     Notes
     -----
-    Source: multiple-hypothesis tracking (Reid 1979; Blackman 2004).
+    Source: multiple-hypothesis tracking (Reid 1979; Blackman 2004), with its clusters.
     """
 
     def __init__(
@@ -107,22 +113,21 @@ class Associator:
     ) -> None:
         if not isinstance(store, Store):
             raise TypeError(f"store must be a Store; got {type(store).__name__}")
-        self._settings = _validated(AssociationSettings() if settings is None else settings)
-        self._capacity, self._memory = _integer("hypotheses", hypotheses), _integer("memory", memory)
+        self._settings = validated(AssociationSettings() if settings is None else settings)
+        self._capacity, self._memory = integer("hypotheses", hypotheses), integer("memory", memory)
         self._likelihood, self._hypotheses = backends.kernels("association"), backends.kernels("hypotheses")
+        self._explanations = backends.kernels("explanations")
         self._places = Places(store)
         self._products = [p.id for p in store.products]
-        self._mass_g = np.array([p.mass_g for p in store.products], np.float64)
+        self._mass_g = np.array([np.nan if p.by_weight else p.mass_g for p in store.products], np.float64)
         for heavy in np.flatnonzero(self._mass_g > LARGEST):
             raise ValueError(f"mass_g of product {self._products[heavy]!r} must be at most {LARGEST}")
-        self._weight = np.zeros(1)
-        self._count = np.zeros(1, np.int32)
-        self._records = np.zeros((1, 32, 3), np.int32)
+        self._by_mass = np.argsort(self._mass_g, kind="stable").astype(np.int32)
+        self._beliefs = Beliefs(self._hypotheses, self._settings, self._capacity)
         self._owners: dict[str, int] = {}
         self._names: list[str] = []
-        self._causes: dict[Hashable, _Cause] = {}
-        self._open: list[_Cause] = []
-        self._last: dict[int, _Cause] = {}
+        self._causes: dict[Hashable, Cause] = {}
+        self._last: dict[int, Cause] = {}
 
     def associate(
         self,
@@ -132,6 +137,12 @@ class Associator:
         sigma_g: ArrayLike,
         shoppers: Sequence[str],
         hands_m: ArrayLike,
+        *,
+        hands_var_m2: ArrayLike | None = None,
+        when: ArrayLike | None = None,
+        vision: ArrayLike | None = None,
+        doubted: bool = False,
+        joint: Joint | None = None,
     ) -> list[Candidate]:
         """Explain one weight event; events come in the order in which they ended.
 
@@ -147,6 +158,16 @@ class Associator:
             S shoppers nearby.
         hands_m : (T, S, H, 3) float64
             Their hands during the event, metres; NaN (or beyond float32) where not seen.
+        hands_var_m2 : (T, S, H) float64, optional
+            Variance of each hand along any axis, square metres; 0 by default.
+        when : (T,) float64, optional
+            How probable each instant is that of the grasp, up to a factor; all alike by default.
+        vision : (S, N) float64, optional
+            Log-likelihood ratio of what was seen if each of the store's N products moved in each shopper's hand.
+        doubted : bool, optional
+            The segmentation holds the event for a resting hand.
+        joint : Joint, optional
+            An earlier event that may be part of this one.
 
         Returns
         -------
@@ -160,27 +181,23 @@ class Associator:
         """
         if self.knows(key):
             raise ValueError(f"key must be new; event {key!r} was associated before")
-        index = self._places.plate_index(_identifiers("plates", plates))
         shoppers = _identifiers("shoppers", shoppers)
-        delta = validation.array("delta_g", delta_g, np.float64, (len(index),), finite=True)
-        sigma = validation.array("sigma_g", sigma_g, np.float64, (len(index),), finite=True)
-        hands = validation.array("hands_m", hands_m, np.float64, (None, len(shoppers), None, 3))
-        if len(index) == 0:
-            raise ValueError("plates must not be empty")
-        if not (np.abs(delta) <= LARGEST).all() or not ((sigma >= SMALLEST) & (sigma <= LARGEST)).all():
-            raise ValueError(f"delta_g and sigma_g must be within float32, sigma_g above 0; got {delta} and {sigma}")
-        hands = np.where(np.abs(hands) <= LARGEST, hands, np.nan)
-        owners = np.array([self._owner(s) for s in shoppers], np.int32)
-        inside, facings = self._places.touched(index, delta, sigma, self._settings.cross_talk)
-        llr = self._likelihood.hand_log_likelihood(hands, *self._places.boxes(index, inside), self._settings)
-        present = self._present(owners, index)
-        product = self._places.facing_product[facings]
-        parts, score = self._explain(delta, sigma, inside, product, llr, self._mass_g, present)
-        known = parts[:, :, 0] >= 0
-        parts[:, :, 0][known] = owners[parts[:, :, 0][known]]
-        cause = _Cause(index, delta, sigma, parts)
-        self._update(cause, score)
+        paths = _paths(hands_m, hands_var_m2, when, len(shoppers))
+        readings = [self._reading(plates, delta_g, sigma_g, paths)]
+        looks = np.zeros((0, len(self._products)))
+        if vision is not None:
+            looks = validation.array(
+                "vision", vision, np.float64, (len(shoppers), len(self._products)), finite=True
+            )  # fmt: skip
+        earlier = self._causes.get(joint.earlier) if joint is not None else self._last.get(readings[0].main_plate)
+        if joint is not None:
+            if earlier is None:
+                raise ValueError(f"earlier of joint must name an associated event; got {joint.earlier!r}")
+            paths = _paths(hands_m, hands_var_m2, when if joint.when is None else joint.when, len(shoppers))
+            readings.append(self._reading(joint.plates, joint.delta_g, joint.sigma_g, paths))
+        cause = self._decide(readings, shoppers, looks, doubted, earlier)
         self._causes[key] = cause
+        self._last.update(dict.fromkeys(readings[0].plates.tolist(), cause))
         return self.candidates(key)
 
     def knows(self, key: Hashable) -> bool:
@@ -203,145 +220,242 @@ class Associator:
         """
         if not self.knows(key):
             raise ValueError(f"key must name an associated event; got {key!r}")
-        return list(self._causes[key].candidates(np.exp(self._weight), self._names, self._products))
+        cause = self._causes[key]
+        return candidates(cause, self._probability(cause), self._names, self._products)
 
-    def baskets(self, shopper: str) -> list[tuple[dict[str, int], float]]:
-        """Tell what a shopper may carry: possible contents (product to quantity), most probable first."""
-        owner = self._owners.get(shopper)
-        probability: dict[tuple[tuple[int, int], ...], float] = {}
-        for h, weight in enumerate(self._weight):
-            records = self._records[h, : self._count[h]].tolist()
-            basket = tuple((product, quantity) for o, product, quantity in records if o == owner)
-            probability[basket] = probability.get(basket, 0.0) + float(np.exp(weight))
-        ranked = sorted(probability.items(), key=lambda item: (-item[1], item[0]))
-        return [({self._products[p]: q for p, q in basket}, value) for basket, value in ranked]
+    def baskets(self, *shoppers: str) -> list[tuple[dict[str, int], float]]:
+        """Tell what shoppers may carry, all together: possible contents (product to quantity), most probable first."""
+        owners = [self._owners[s] for s in shoppers if s in self._owners]
+        found = self._beliefs.baskets(owners)
+        return [({self._products[p]: q for p, q in basket}, value) for basket, value in found]
 
     def leave(self, shopper: str) -> None:
         """Forget a shopper who left: what remains open is about the others. The name may come again."""
         owner = self._owners.pop(shopper, None)
-        if owner is None:
-            return
-        share = np.empty((len(self._weight), len(self._weight)))
-        kept = self._hypotheses.forget(owner, self._weight, self._count, self._records, share)
-        self._weight, self._count, self._records = self._weight[:kept], self._count[:kept], self._records[:kept]
-        self._follow(share[:kept])
+        if owner is not None:
+            self._beliefs.forget(owner)
 
-    def _owner(self, shopper: str) -> int:
+    def employ(self, shopper: str) -> None:
+        """Take somebody for staff, who re-stocks: nothing of what he takes or puts down is charged.
+
+        Raises
+        ------
+        ValueError
+            If he has been taken for a shopper since he came.
+        """
+        if self._owner(validation.identifier("shopper", shopper), STAFF) < STAFF:
+            raise ValueError(f"shopper must not have acted as a shopper; got {shopper!r}")
+
+    def _probability(self, cause: Cause) -> Array:
+        cluster = cluster_of(cause)
+        found = cause.probability if cluster is None else cluster.probability(cause)
+        assert found is not None
+        return found
+
+    def _owner(self, shopper: str, kind: int = 0) -> int:
         if shopper not in self._owners:
-            self._owners[shopper] = len(self._names)
+            self._owners[shopper] = kind + len(self._names)
             self._names.append(shopper)
         return self._owners[shopper]
 
-    def _present(self, owners: NDArray[np.int32], plates: NDArray[np.int32]) -> NDArray[np.uint8]:
-        """Mark the products that some hypothesis has with these owners or on these plates."""
-        valid = np.arange(self._records.shape[1]) < self._count[:, None]
-        here = valid & np.isin(self._records[:, :, 0], np.concatenate([owners, -1 - plates]))
-        present = np.zeros(len(self._products), np.uint8)
-        present[self._records[here][:, 1]] = 1
-        return present
+    def _reading(self, plates: Sequence[str], delta_g: ArrayLike, sigma_g: ArrayLike, paths: "_Paths") -> "_Reading":
+        index = self._places.plate_index(_identifiers("plates", plates))
+        delta = validation.array("delta_g", delta_g, np.float64, (len(index),), finite=True)
+        sigma = validation.array("sigma_g", sigma_g, np.float64, (len(index),), finite=True)
+        if len(index) == 0:
+            raise ValueError("plates must not be empty")
+        if not (np.abs(delta) <= LARGEST).all() or not ((sigma >= SMALLEST) & (sigma <= LARGEST)).all():
+            raise ValueError(f"delta_g and sigma_g must be within float32, sigma_g above 0; got {delta} and {sigma}")
+        inside, facings = self._places.touched(index, delta, sigma, self._settings.cross_talk)
+        llr = self._likelihood.hand_log_likelihood(*paths, *self._places.boxes(index, inside), self._settings)
+        return _Reading(index, delta, sigma, inside, self._places.facing_product[facings], llr)
 
-    def _explain(self, *event: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    def _decide(
+        self, readings: "list[_Reading]", shoppers: list[str], looks: Array, doubted: bool, earlier: Cause | None
+    ) -> Cause:
+        """Explain readings (of the event, and of an earlier one and it as one) and update the hypotheses."""
+        nearby = _nearby([r.hands for r in readings])
+        owners = np.array([self._owner(shoppers[i]) for i in nearby], np.int32)
+        looks = np.ascontiguousarray(looks[nearby]) if len(looks) else looks
+        plates = np.unique(np.concatenate([r.plates for r in readings]))
+        thought_of = set(owners.tolist()) | set((-1 - plates).tolist())
+        thought_of |= self._lenders(readings[0], thought_of)
+        before = None if earlier is None else cluster_of(earlier)
+        if earlier is None or self._probability(earlier)[0] < DOUBT:
+            earlier, before, readings = None, None, readings[:1]
+        doubtful = {o for o in thought_of if o < STAFF}
+        cluster = self._beliefs.gather(doubtful, [before] if before is not None else [])
+        present = self._beliefs.present(cluster, thought_of, len(self._products))
+        nulls = (self._settings.doubted if doubted else self._settings.null, self._settings.null)
+        staff = (owners >= STAFF).astype(np.uint8)
+        found = [
+            self._explain(r, np.ascontiguousarray(r.hands[nearby]), looks, staff, present, null)
+            for r, null in zip(
+                readings, (self._settings.doubted if doubted else self._settings.null, 0.5), strict=False
+            )
+        ]
+        explained = [found[0], *((parts[1:], terms[1:], score[1:]) for parts, terms, score in found[1:])]
+        parts, terms, score = (np.concatenate(arrays) for arrays in zip(*explained, strict=True))
+        known = parts[:, :, 0] >= 0
+        parts[:, :, 0][known] = owners[parts[:, :, 0][known]]
+        first_joint = len(found[0][2])
+        return self._update(cluster, readings, plates, parts, terms, score, first_joint, nulls[0], earlier)
+
+    def _lenders(self, reading: "_Reading", known: set[int]) -> set[int]:
+        """Find who else may carry what comes back here: things are handed over."""
+        total = float(reading.delta_g[reading.inside[0] != 0].sum())
+        if total <= 0.0:
+            return set()
+        units = np.arange(1, self._settings.max_units + 1)[:, None] * self._mass_g
+        tolerance = 4.0 * (float(np.linalg.norm(reading.sigma_g)) + self._settings.mass_spread * units)
+        fits = set(np.flatnonzero((np.abs(units - total) <= tolerance).any(axis=0)).tolist())
+        holders = self._beliefs.holders(fits) if fits else set()
+        return holders if not holders & known else set()
+
+    def _explain(
+        self, reading: "_Reading", hands: Array, looks: Array, staff: Array, present: Array, null: float
+    ) -> tuple[Array, Array, Array]:
         n = 256
         while True:
-            parts, score = np.empty((n, 2, 4), np.int32), np.empty(n)
-            needed = self._likelihood.explain(*event, parts, score, self._settings)
+            parts, terms, score = np.empty((n, 3, 4), np.int32), np.empty((n, 4)), np.empty(n)
+            needed = self._explanations.explain(
+                reading.delta_g, reading.sigma_g, reading.inside, reading.facing_product, hands, looks, staff,
+                self._mass_g, self._by_mass, present, null, parts, terms, score, self._settings,
+            )  # fmt: skip
             if needed <= n:
-                return parts[:needed], score[:needed]
+                return parts[:needed], terms[:needed], score[:needed]
             n = needed
 
-    def _update(self, cause: "_Cause", score: NDArray[np.float64]) -> None:
-        self._settle_old()
-        room = int(self._count.max()) + 4
-        if room > self._records.shape[1]:
-            self._records = np.pad(self._records, ((0, 0), (0, room), (0, 0)))
-        k = self._capacity
+    def _update(
+        self, cluster: Cluster, readings: "list[_Reading]", plates: Array, parts: Array, terms: Array, score: Array,
+        first_joint: int, null: float, earlier: Cause | None,
+    ) -> Cause:  # fmt: skip
+        reading = readings[0]
+        cluster.make_room(MARGIN)
+        h, k = len(cluster.weight), self._capacity
+        echo, together = self._of_before(cluster, reading, null, earlier)
         weight, count = np.empty(k), np.zeros(k, np.int32)
-        records = np.zeros((k, *self._records.shape[1:]), np.int32)
-        share, chosen = np.empty((k, len(self._weight))), np.empty((k, len(score)))
-        echo = self._echo(cause, float(score[0]))
-        kept = self._hypotheses.update(
-            self._weight, self._count, self._records, echo, cause.parts, score, cause.plates, cause.main_plate,
-            len(self._products), max(1, len(self._places.facing_product)), weight, count, records, share, chosen,
-            self._settings,
+        records = np.zeros((k, *cluster.records.shape[1:]), np.int32)
+        share, joint_share = np.empty((k, h)), np.empty((k, h))
+        columns = np.empty(min(len(score), 16 * k + 1), np.int32)
+        chosen = np.empty((k, len(columns)))
+        kept, used = self._hypotheses.update(
+            cluster.weight, cluster.count, cluster.records, echo, together, parts, score, first_joint,
+            plates.astype(np.int32), np.array([readings[0].main_plate, readings[-1].main_plate], np.int32),
+            len(self._products), max(1, len(self._places.facing_product)), weight, count, records, share, joint_share,
+            columns, chosen, self._settings,
         )  # fmt: skip
-        self._weight, self._count, self._records = weight[:kept], count[:kept], records[:kept]
-        self._follow(share[:kept])
-        cause.keep(chosen[:kept])
-        self._open.append(cause)
-        self._last.update(dict.fromkeys(cause.plates.tolist(), cause))
+        columns = columns[:used]
+        cause = Cause(
+            reading.plates, reading.delta_g, reading.sigma_g, parts[columns], terms[columns],
+            chosen[:kept, :used].copy(),
+        )  # fmt: skip
+        node = self._beliefs.node([(cluster.node, share[:kept] + joint_share[:kept])], cause=cause)
+        if len(readings) > 1:
+            node.joint_cause, node.joint_share = earlier, joint_share[:kept]
+        cause.node = node
+        cluster.advance(weight[:kept], count[:kept], records[:kept], node)
+        self._beliefs.release(cluster)
+        if cluster.age > 2 * self._memory:
+            cluster.cut(self._memory)
+        return cause
 
-    def _echo(self, cause: "_Cause", null: float) -> NDArray[np.float64]:
-        """Say how much likelier the null becomes, as far as a hypothesis has the main plate's last event as one too."""
-        earlier = self._last.get(cause.main_plate)
-        if earlier is None or earlier.settled is not None:
-            return np.zeros(len(self._weight))
-        there = {plate: k for k, plate in enumerate(earlier.plates.tolist())}
-        at = np.array([there.get(plate, -1) for plate in cause.plates.tolist()])
-        before = np.where(at >= 0, earlier.delta_g[at], 0.0)
-        sigma = np.where(at >= 0, earlier.sigma_g[at], 0.0)
-        ratio = self._likelihood.log_echo(cause.delta_g, cause.sigma_g, before, sigma, null, self._settings)
-        null_share = np.minimum(earlier.chosen[:, 0], 1.0)
+    def _of_before(
+        self, cluster: Cluster, reading: "_Reading", null: float, earlier: Cause | None
+    ) -> tuple[Array, Array]:
+        """Say in each hypothesis how much likelier it makes the null, and both events as one, that one before was none."""
+        if earlier is None:
+            nothing = np.zeros(len(cluster.weight))
+            return nothing, nothing
+        own = reading.inside[0] != 0
+        then = np.isin(earlier.plates, reading.plates[own])
+        ratio = self._likelihood.log_echo(
+            reading.delta_g[own].sum(), (reading.sigma_g[own] ** 2).sum(),
+            earlier.delta_g[then].sum(), (earlier.sigma_g[then] ** 2).sum(), null, self._settings,
+        )  # fmt: skip
+        share = null_share(earlier, cluster)
         with np.errstate(divide="ignore"):
-            return np.asarray(np.logaddexp(np.log1p(-null_share), np.log(null_share) + ratio))
-
-    def _settle_old(self) -> None:
-        """Fix the causes of all but the last events."""
-        while len(self._open) >= self._memory:
-            self._open.pop(0).settle(np.exp(self._weight), self._names, self._products)
-
-    def _follow(self, share: NDArray[np.float64]) -> None:
-        """Hand the causes of open events on to their hypotheses' successors."""
-        for cause in self._open:
-            cause.chosen = share @ cause.chosen
+            log_share = np.log(share)
+            return np.logaddexp(np.log1p(-share), log_share + ratio), log_share + np.log(self._settings.echo)
 
 
-@dataclass(slots=True)
-class _Cause:
-    """One event, its explanations, and how probable each is in each hypothesis; candidates once settled."""
+class _Paths(NamedTuple):
+    """Hands (T, S, H, 3), their variances (T, S, H) and how probable each instant is (T,)."""
 
-    plates: NDArray[np.int32]
-    delta_g: NDArray[np.float64]
-    sigma_g: NDArray[np.float64]
-    parts: NDArray[np.int32]
-    chosen: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
-    settled: list[Candidate] | None = None
+    hands: Array
+    var: Array
+    when: Array
+
+
+class _Reading(NamedTuple):
+    """What happened on which plates, which places it touches, and what hands there say (S, 1 + J)."""
+
+    plates: Array
+    delta_g: Array
+    sigma_g: Array
+    inside: Array
+    facing_product: Array
+    hands: Array
 
     @property
     def main_plate(self) -> int:
-        """The plate that changed most."""
         return int(self.plates[np.abs(self.delta_g).argmax()])
 
-    def keep(self, chosen: NDArray[np.float64]) -> None:
-        """Keep the null, and of the explanations those that some hypothesis holds."""
-        held = np.union1d([0], np.flatnonzero(chosen.any(axis=0)))
-        self.parts, self.chosen = self.parts[held], chosen[:, held]
 
-    def settle(self, p: NDArray[np.float64], names: list[str], products: list[str]) -> None:
-        """Fix the candidates, and let go of the explanations."""
-        self.settled = self.candidates(p, names, products)
-        self.parts, self.chosen = self.parts[:0].copy(), self.chosen[:, :0].copy()
-
-    def candidates(self, p: NDArray[np.float64], names: list[str], products: list[str]) -> list[Candidate]:
-        if self.settled is not None:
-            return self.settled
-        probability: dict[tuple[int, int, int], float] = {}
-        for parts, weight in zip(self.parts.tolist(), (p @ self.chosen).tolist(), strict=True):
-            for cause in _causes(parts):
-                probability[cause] = probability.get(cause, 0.0) + weight
-        found = [Candidate(names[o], products[i], q, v) for (o, i, q), v in probability.items()]
-        return sorted(found, key=lambda c: (-c.probability, c.shopper, c.product, c.quantity))
+def _paths(hands_m: ArrayLike, var_m2: ArrayLike | None, when: ArrayLike | None, shoppers: int) -> _Paths:
+    hands = validation.array("hands_m", hands_m, np.float64, (None, shoppers, None, 3))
+    hands = np.where(np.abs(hands) <= LARGEST, hands, np.nan)
+    var, weight = np.zeros(hands.shape[:3]), np.ones(len(hands))
+    if var_m2 is not None:
+        var = validation.array("hands_var_m2", var_m2, np.float64, hands.shape[:3])
+        var = np.where((var >= 0) & (var <= LARGEST), var, 0.0)
+    if when is not None:
+        weight = validation.array("when", when, np.float64, (len(hands),), finite=True)
+        if not ((weight >= 0) & (weight <= LARGEST)).all():
+            raise ValueError("when must not be negative, nor beyond float32")
+    return _Paths(hands, var, weight)
 
 
-def _causes(parts: list[list[int]]) -> list[tuple[int, int, int]]:
-    """Sum up one explanation: (owner, product, quantity), units that one shopper moved alike from two places as one."""
-    (owner, product, quantity, _), (owner2, product2, quantity2, _) = parts
-    if product < 0:
-        return []
-    if product2 < 0:
-        return [(owner, product, quantity)]
-    if (owner, product, quantity) == (owner2, product2, quantity2):  # both parts of a pair are one unit
-        return [(owner, product, 2 * quantity)]
-    return [(owner, product, quantity), (owner2, product2, quantity2)]
+def _nearby(hands: list[Array]) -> NDArray[np.intp]:
+    """Choose the shoppers who may have done it: those whose hands are not much less likely than the likeliest's."""
+    best = np.max([h.max(axis=1, initial=-np.inf) for h in hands], axis=0)
+    return np.flatnonzero(best >= best.max(initial=-np.inf) + np.log(NEARBY))
+
+
+def candidates(cause: Cause, probability: Array, names: list[str], products: list[str]) -> list[Candidate]:
+    """Sum up the explanations of an event by who did what, most probable first."""
+    total: dict[tuple[int, int, int], float] = {}
+    best: dict[tuple[int, int, int], int] = {}
+    p = probability.tolist()
+    for e, parts in enumerate(cause.parts.tolist()):
+        for done in _summed(parts):
+            total[done] = total.get(done, 0.0) + p[e]
+            if done not in best or p[e] > p[best[done]]:
+                best[done] = e
+    found = [
+        Candidate(names[o % STAFF], products[i], q, v, _terms(cause, best[o, i, q], v, p[0]))
+        for (o, i, q), v in total.items()
+        if v > 0.0
+    ]
+    return sorted(found, key=lambda c: (-c.probability, c.shopper, c.product, c.quantity))
+
+
+def _terms(cause: Cause, e: int, p: float, null: float) -> tuple[tuple[str, float], ...]:
+    """Terms of explanation e against the null; what they leave open is the baskets'."""
+    ratios = (cause.terms[e] - cause.terms[0]).tolist()
+    terms = tuple(zip(TERMS, ratios, strict=True))
+    if p > 0.0 and null > 0.0:
+        terms += (("basket", float(np.log(p / null)) - sum(ratios)),)
+    return terms
+
+
+def _summed(parts: list[list[int]]) -> Iterable[tuple[int, int, int]]:
+    """Give one explanation's causes: (owner, product, quantity), units that one shopper moved one way as one."""
+    found: dict[tuple[int, int, bool], int] = {}
+    for owner, product, quantity, _ in parts:
+        if product >= 0:
+            found[owner, product, quantity < 0] = found.get((owner, product, quantity < 0), 0) + quantity
+    return [(owner, product, quantity) for (owner, product, _), quantity in found.items()]
 
 
 def _identifiers(name: str, values: Sequence[str]) -> list[str]:
@@ -355,27 +469,3 @@ def _identifiers(name: str, values: Sequence[str]) -> list[str]:
         validation.identifier(f"each of {name}", value)
     validation.unique(name, result)
     return result
-
-
-def _integer(name: str, value: int, at_most: int = 2**31 - 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an integer; got {type(value).__name__}")
-    return int(validation.number(name, int(value), at_least=1, at_most=at_most))
-
-
-def _validated(settings: AssociationSettings) -> AssociationSettings:
-    if not isinstance(settings, AssociationSettings):
-        raise TypeError(f"settings must be AssociationSettings; got {type(settings).__name__}")
-    lengths = ("reach_sigma_m", "bystander_m", "lightest_g", "heaviest_g")
-    for name, value in settings._asdict().items():
-        if name == "max_units":
-            _integer(name, value, at_most=100)
-        elif name == "wrong_factor":
-            validation.number(name, value, above=1.0)
-        elif name in lengths:
-            validation.number(name, value, at_least=1e-6, at_most=1e6)
-        elif not 1e-100 <= validation.number(name, value) < 1.0:
-            raise ValueError(f"{name} must be a probability in (0, 1), at least 1e-100; got {value}")
-    if settings.heaviest_g <= settings.lightest_g:
-        raise ValueError(f"heaviest_g must be above lightest_g; got {settings.heaviest_g} and {settings.lightest_g}")
-    return settings

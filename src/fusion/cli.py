@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line."""
     try:
-        from fusion.commands import app
+        from fusion.insight_commands import app
     except ImportError as error:
         if error.name not in ("typer", "rich"):
             raise

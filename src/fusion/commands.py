@@ -1,4 +1,4 @@
-"""The commands: demo, simulate, replay, calibrate, doctor, info."""
+"""The commands: demo, simulate, replay, calibrate, doctor, info; `fusion.insight_commands` has those on outcomes."""
 
 import json
 import platform
@@ -16,10 +16,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from fusion import Engine, Outcome, Store, __version__, backends, scoring, tables
+from fusion import ConfidenceModel, Engine, EngineSettings, Outcome, Store, __version__, backends, scoring, tables
 from fusion.calibration import BoardObservations, calibrate, charuco_corners, detect_corners, read_observations
 from fusion.doctor import Diagnosis, Doctor
 from fusion.errors import RecordingError
+from fusion.learning import settings_name
+from fusion.masses import read_masses, with_learned
 from fusion.recordings import open_recording, write_recording
 from fusion.simulation import SimulationSettings, simulate
 
@@ -31,6 +33,8 @@ app = typer.Typer(
 )
 out = Console()
 err = Console(stderr=True)
+CONFIDENCE, MASSES = "confidence.json", "masses.json"
+"""Of a model's folder; the first only where there was truth to learn from."""
 OUT_OF_STEP = 3.0
 """A camera whose noise is so many times that within its views is told to be out of step with the others."""
 
@@ -43,6 +47,7 @@ Shoppers = Annotated[int, typer.Option("--shoppers", min=1, max=50, help="How ma
 RecordingFolder = Annotated[Path, typer.Argument(metavar="RECORDING", help="Folder of a recording.")]
 Format = Annotated[str, typer.Option("--format", help="auto, nanostore or fusion.")]
 StoreMeta = Annotated[Path | None, typer.Option("--store-meta", help="NanoStore only: folder of the store's geometry.")]
+ModelFolder = Annotated[Path | None, typer.Option("--model", help="Folder that `fusion learn` wrote.")]
 OutFile = Annotated[Path | None, typer.Option("--out", help="Write the outcome document (JSON) to this file.")]
 
 
@@ -51,11 +56,11 @@ def demo(
     seed: Seed = 0, duration: Duration = 60.0, shoppers: Shoppers = 4, backend: Backend = None, out_file: OutFile = None
 ) -> None:
     """Simulate a store, replay it, and print the receipts beside the truth."""
-    with _reported(backend):
+    with reported(backend):
         with err.status("simulating"):
             simulation = simulate(SimulationSettings(seed=seed, duration_s=duration, shoppers=shoppers))
         observations = simulation.observations
-        outcome = _replayed(simulation.store, observations, len(observations))
+        outcome = replayed(simulation.store, observations, len(observations))
         checks = scoring.check_lines(scoring.units(simulation.truth), scoring.units(outcome.to_dict()))
         out.print(tables.receipts_beside_truth(outcome, simulation.store, checks))
         right = sum(check.right for check in checks)
@@ -71,7 +76,7 @@ def simulate_command(
     shoppers: Shoppers = 4,
 ) -> None:
     """Simulate a store and write it as a recording, with its truth."""
-    with _reported(None):
+    with reported(None):
         with err.status("simulating"):
             simulation = simulate(SimulationSettings(seed=seed, duration_s=duration, shoppers=shoppers))
         write_recording(path, simulation.store, simulation.observations, truth=simulation.truth)
@@ -83,13 +88,15 @@ def replay(
     path: RecordingFolder,
     format: Format = "auto",
     store_meta: StoreMeta = None,
+    model: ModelFolder = None,
     backend: Backend = None,
     out_file: OutFile = None,
 ) -> None:
     """Replay a recording and print its receipts."""
-    with _reported(backend):
+    with reported(backend):
         recording = open_recording(path, format=format, store_meta=store_meta)
-        outcome = _replayed(recording.store, recording, recording.size)
+        store, confidence = learned(recording.store, model)
+        outcome = replayed(store, recording, recording.size, confidence)
         out.print(tables.receipts(outcome))
         if recording.truth is not None:
             checks = scoring.check_lines(scoring.units(recording.truth), scoring.units(outcome.to_dict()))
@@ -119,7 +126,7 @@ def calibrate_command(
     world_view: Annotated[int | None, typer.Option(help="The view whose board is the world; else camera 1 is.")] = None,
 ) -> None:
     """Calibrate cameras from views of a ChArUco board, and tell how well they are known."""
-    with _reported(None):
+    with reported(None):
         observations = _observations(path, board, square, marker, dictionary, legacy)
         if size is not None:
             sizes_px = np.full((len(observations.cameras), 2), _pair("size", size))
@@ -178,7 +185,7 @@ def doctor_command(
 
     Exit codes: 0 healthy or only notes, 1 something needs attention, 2 bad arguments or a bad recording.
     """
-    with _reported(backend):
+    with reported(backend):
         recording = open_recording(path, format=format, store_meta=store_meta)
         doctor = Doctor(recording.store)
         for observation in track(recording, "examining", total=recording.size, console=err, transient=True):
@@ -197,7 +204,7 @@ def doctor_command(
 @app.command()
 def info(backend: Backend = None) -> None:
     """Tell versions, the backend, how the kernels were built and what this processor offers."""
-    with _reported(backend):
+    with reported(backend):
         table = Table(show_header=False, box=None)
         for name, value in _facts():
             table.add_row(name, value)
@@ -207,7 +214,7 @@ def info(backend: Backend = None) -> None:
 def _facts() -> Iterator[tuple[str, str]]:
     yield "fusion", __version__
     yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    for package in ("numpy", "numba", "pyarrow", "msgspec"):
+    for package in ("numpy", "numba", "pyarrow", "msgspec", "scikit-learn"):
         yield package, _version(package)
     yield "backend", backends.backend()
     try:
@@ -229,7 +236,7 @@ def _version(package: str) -> str:
 
 
 @contextmanager
-def _reported(backend: str | None) -> Iterator[None]:
+def reported(backend: str | None) -> Iterator[None]:
     """Choose the backend, and end with exit code 2 and one line where something was bad."""
     try:
         if backend is not None:
@@ -240,8 +247,22 @@ def _reported(backend: str | None) -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-def _replayed(store: Store, observations: Any, total: int | None) -> Outcome:
-    engine = Engine(store)
+def learned(store: Store, model: Path | None) -> tuple[Store, ConfidenceModel | None]:
+    """Give the store the masses that a model learned, and return its calibration."""
+    if model is None:
+        return store, None
+    store = with_learned(store, read_masses(model / MASSES))
+    if not (model / CONFIDENCE).exists():
+        return store, None
+    confidence = ConfidenceModel.load(model / CONFIDENCE)
+    if confidence.settings != settings_name(EngineSettings()):
+        err.print("note: the model's confidence was learned with other settings", style="dim")
+    return store, confidence
+
+
+def replayed(store: Store, observations: Any, total: int | None, confidence: ConfidenceModel | None = None) -> Outcome:
+    """Run the engine over observations, with a bar that shows how far it is."""
+    engine = Engine(store, confidence=confidence)
     for observation in track(observations, "replaying", total=total, console=err, transient=True):
         engine.push([observation])
     return engine.finish()

@@ -1,16 +1,17 @@
-"""What comes out: interactions, carts, receipts with confidence and evidence, and the outcome document."""
+"""What comes out: interactions, receipts with confidence and evidence, and the outcome document."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from fusion.association import Candidate
-from fusion.store import Store
+from fusion.extras import require
 
 FORMAT = "fusion.outcome/1"
 
 Kind = Literal["take", "return", "touch", "unknown"]
+Decision = Literal["charge", "review", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,23 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLine:
-    """A product on a receipt; `confidence` is the probability that exactly this quantity left with the shopper."""
+    """A product on a receipt, or one that may be missing from it.
+
+    Parameters
+    ----------
+    product, name : str
+        Identifier, and name for people.
+    quantity : int
+        Units to charge; 0 where the product is not on the receipt.
+    confidence : float
+        Probability that exactly this quantity left with the shopper.
+    needs_review : bool
+        A person should look before this is taken as true.
+    interactions : tuple of str
+        The evidence, by id.
+    quantities : tuple of (int, float)
+        Every quantity that is possible, ascending, with its probability.
+    """
 
     product: str
     name: str
@@ -53,17 +70,43 @@ class ReceiptLine:
     confidence: float
     needs_review: bool
     interactions: tuple[str, ...]
+    quantities: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def decision(self) -> Decision:
+        """What to do: charge it, have it reviewed, or drop it (charge nothing, and look no further)."""
+        if self.needs_review:
+            return "review"
+        return "charge" if self.quantity else "drop"
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What one shopper takes home; `confidence` is the probability that every line is right and none is missing."""
+    """What one shopper takes home.
+
+    Parameters
+    ----------
+    shopper : str
+        Whose.
+    final : bool
+        Nothing that is still open can change it.
+    confidence : float
+        Probability that every line is right and none is missing.
+    needs_review : bool
+        A person should look at it: at a line, at a doubt, or at all of it where each is fairly sure but together they
+        are not.
+    lines : tuple of ReceiptLine
+        What is charged, or is to be reviewed and then charged.
+    doubts : tuple of ReceiptLine
+        What may be missing: products with quantity 0 that the shopper may have taken all the same.
+    """
 
     shopper: str
     final: bool
     confidence: float
     needs_review: bool
     lines: tuple[ReceiptLine, ...]
+    doubts: tuple[ReceiptLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,56 +130,60 @@ class Outcome:
     health: Health = field(default_factory=Health)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the outcome document, JSON-ready."""
-        return {"format": FORMAT, **asdict(self)}
+        """Return the outcome document, JSON-ready; `fusion.read_outcome` reads it."""
+        return {
+            "format": FORMAT,
+            "receipts": [_receipt(receipt) for receipt in self.receipts],
+            "interactions": [_interaction(interaction) for interaction in self.interactions],
+            "health": asdict(self.health),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> "Outcome":
+        """Read what `to_dict` returned, or what was parsed from its JSON.
+
+        Raises
+        ------
+        ValueError
+            If it is no outcome document, or a field is missing or refused.
+        ImportError
+            If the extra ``cli`` is not installed.
+        """
+        require("msgspec", extra="cli")
+        from fusion import outcome_files
+
+        return outcome_files.parse(document)
 
 
-def cart(
-    store: Store,
-    shopper: str,
-    baskets: Sequence[tuple[dict[str, int], float]],
-    interactions: Sequence[Interaction],
-    *,
-    final: bool,
-    review_below: float,
-) -> Receipt:
-    """Write one shopper's receipt from what he probably carries.
+def read_outcome(path: Path | str) -> Outcome:
+    """Read an outcome document from a JSON file.
 
-    Parameters
-    ----------
-    store : Store
-        For the products' names.
-    shopper : str
-        Whose.
-    baskets : sequence of (dict, float)
-        Possible contents (product to quantity) with their probabilities; see `Associator.baskets`.
-    interactions : sequence of Interaction
-        The evidence: a line names those that this shopper with this product probably caused; where there is none,
-        all that he may have caused.
-    final : bool
-        Nothing open can change it any more.
-    review_below : float
-        A line, or a receipt, less probable than this is marked for a person to look at.
+    Raises
+    ------
+    RecordingError
+        If the file cannot be read, is no outcome document, or a field is missing or refused.
+    ImportError
+        If the extra ``cli`` is not installed.
     """
-    lines = []
-    for product in sorted({product for basket, _ in baskets for product in basket}):
-        by_quantity: dict[int, float] = {}
-        for basket, p in baskets:
-            quantity = basket.get(product, 0)
-            by_quantity[quantity] = by_quantity.get(quantity, 0.0) + p
-        quantity = max(by_quantity, key=lambda q: by_quantity[q])
-        if quantity:
-            sure = min(by_quantity[quantity], 1.0)
-            caused = [(i.id, _probability(i, shopper, product)) for i in interactions]
-            least = 0.5 if any(p >= 0.5 for _, p in caused) else 0.0
-            evidence = tuple(i for i, p in caused if p > 0 and p >= least)
-            name = store.product_by_id[product].name
-            lines.append(ReceiptLine(product, name, quantity, sure, sure < review_below, evidence))
-    told = {line.product: line.quantity for line in lines}
-    confidence = min(math.fsum(p for basket, p in baskets if basket == told), 1.0)
-    return Receipt(shopper, final, confidence, confidence < review_below, tuple(lines))
+    require("msgspec", extra="cli")
+    from fusion import outcome_files
+
+    return outcome_files.read(Path(path))
 
 
-def _probability(interaction: Interaction, shopper: str, product: str) -> float:
-    """Return the probability that this shopper moved this product, in whatever quantity."""
-    return sum(c.probability for c in interaction.candidates if (c.shopper, c.product) == (shopper, product))
+def _receipt(receipt: Receipt) -> dict[str, Any]:
+    return {
+        **{name: getattr(receipt, name) for name in ("shopper", "final", "confidence", "needs_review")},
+        "lines": [_line(line) for line in receipt.lines],
+        "doubts": [_line(line) for line in receipt.doubts],
+    }
+
+
+def _line(line: ReceiptLine) -> dict[str, Any]:
+    quantities = {str(quantity): p for quantity, p in line.quantities}
+    return {**asdict(line), "decision": line.decision, "quantities": quantities}
+
+
+def _interaction(interaction: Interaction) -> dict[str, Any]:
+    candidates = [{**asdict(c), "terms": dict(c.terms)} for c in interaction.candidates]
+    return {**asdict(interaction), "candidates": candidates}

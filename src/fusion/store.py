@@ -4,7 +4,8 @@ World frame: right-handed, z up, metres. Identifiers are opaque strings; NanoSto
 ``"gondola/shelf/plate"``.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -220,6 +221,32 @@ class Store:
         """Products by the tags on their units."""
         return {tag: product for product in self.products for tag in product.tags}
 
+    def price_of(self, product: str) -> float:
+        """Price of one unit, or of the typical portion of goods sold by weight.
+
+        Where price or product is unknown, the median of the known ones, or 1 if there is none.
+        """
+        known = self.product_by_id.get(product)
+        price = np.nan if known is None else _unit_price(known)
+        return self._typical_price if np.isnan(price) else price
+
+    @cached_property
+    def _typical_price(self) -> float:
+        known = [price for product in self.products if not np.isnan(price := _unit_price(product))]
+        return float(np.median(known)) if known else 1.0
+
+    def with_masses(self, mass_g: Mapping[str, float]) -> "Store":
+        """Return the store with other masses of one unit, in grams by product; those not named stay.
+
+        Raises
+        ------
+        ValueError
+            If a product is unknown or a mass is not positive.
+        """
+        if unknown := mass_g.keys() - self.product_by_id.keys():
+            raise ValueError(f"mass_g names the unknown product {min(unknown)!r}")
+        return replace(self, products=tuple(replace(p, mass_g=mass_g.get(p.id, p.mass_g)) for p in self.products))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the store as JSON-ready values; `from_dict` reads them back."""
         return {
@@ -300,6 +327,10 @@ class Store:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"store document is incomplete or malformed: {error!r}") from error
+
+
+def _unit_price(product: Product) -> float:
+    return product.price * product.mass_g / 1000.0 if product.by_weight else product.price
 
 
 def _box(box: Box) -> dict[str, Any]:

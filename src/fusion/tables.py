@@ -17,7 +17,7 @@ NAMED = 4  # sources of one row that are named; the others are counted
 
 
 def receipts(outcome: Outcome) -> Table:
-    """Lay out receipts, a row a line; an empty receipt has one row."""
+    """Lay out receipts, a row a line, or a doubt that needs a look; an empty receipt has a row of its own."""
     table = Table("shopper", "product", "name", title="Receipts", title_justify="left")
     table.add_column("quantity", justify="right")
     table.add_column("confidence", justify="right")
@@ -26,16 +26,17 @@ def receipts(outcome: Outcome) -> Table:
         if not receipt.lines:
             sure, look = f"{receipt.confidence:.3f}", "look" if receipt.needs_review else ""
             table.add_row(receipt.shopper, "-", "(nothing)", "", sure, look)
-        for line in receipt.lines:
+        for line in (*receipt.lines, *(doubt for doubt in receipt.doubts if doubt.needs_review)):
             row = (line.product, line.name, str(line.quantity), f"{line.confidence:.3f}")
-            table.add_row(receipt.shopper, *row, "look" if line.needs_review else "")
+            look = "look" if line.quantity else "look: may be missing"
+            table.add_row(receipt.shopper, *row, look if line.needs_review else "")
         table.add_section()
     return table
 
 
 def receipts_beside_truth(outcome: Outcome, store: Store, checks: Sequence[LineCheck]) -> Table:
     """Lay out what the receipts say beside what is true, a row a line."""
-    told = {(r.shopper, line.product): line for r in outcome.receipts for line in r.lines}
+    told = {(r.shopper, line.product): line for r in outcome.receipts for line in (*r.lines, *r.doubts)}
     table = Table("shopper", "product", title="Receipts beside the truth", title_justify="left")
     for column in ("true", "receipt", "confidence"):
         table.add_column(column, justify="right")

@@ -1,14 +1,16 @@
 """Tracking: persons followed through the pictures of many cameras, each taken in at its own time."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion import backends, validation
+from fusion.agreement import Agreement
 from fusion.camera import Camera
+from fusion.camera_clocks import CameraClocks, ClockOffsets
 from fusion.matching import PeopleSettings, camera_blocks, checked_people, known_camera
 from fusion.observations import JOINTS, Keypoints, Targets
 from fusion.ordering import ReorderBuffer
@@ -36,13 +38,22 @@ class TrackingSettings(NamedTuple):
     told_s: float = 0.5
     """A person whom no camera sees for this long is not told, until seen again."""
     confirm_s: float = 0.2
-    """A new track is told when it is this old and was seen in three more pictures."""
+    """A new track is told when it is this old and was seen in three more pictures, by `views` cameras."""
+    views: int = 3
+    """A new track is told when so many cameras (or all, if there are fewer) saw it within `agree_s`, and for as long as
+    they did within `lost_s`: two rays of different people meet by chance, and whom two cameras see a third must be able
+    to deny. Set it to 2 where people matter at whom only two cameras look."""
+    agree_s: float = 1.0
+    """Passers-by hide somebody from a camera for less than this."""
     join_s: float = 0.15
     """Pictures that are this much older may still confirm a new person: two periods of a slow camera."""
     doubtful: float = 0.3
     """Probability of a mix-up above which an image changes no track: other cameras will know."""
     lateness_s: float = 0.2
     """How late a picture may come, after the newest."""
+    clock_s: float = 0.0
+    """Standard deviation of how far time stamps of a camera are off: learned from people who walk, and mended. 0 takes
+    stamps as they are."""
     crowd: int = 64
     """Most tracks at a time."""
     people: PeopleSettings = PeopleSettings()
@@ -56,7 +67,7 @@ class Tracks:
     Parameters
     ----------
     time_ns : int
-        When the picture was taken.
+        When the picture was taken: its stamp, less what the camera's clock is believed to be ahead.
     camera : str
         By whom.
     ids : (S,) int64
@@ -141,6 +152,7 @@ class Tracker:
             [s.walking_m_s, s.reaching_m_s, s.steering_s, s.swinging_s, s.lost_s, s.confirm_s, s.join_s, s.doubtful]
         )
         self._habits = np.append(self._habits, s.people[:3])
+        self._clocks = CameraClocks(len(self._cameras), s.clock_s) if s.clock_s else None
         self._buffer = ReorderBuffer(round(s.lateness_s * 1e9))
         self._matching, self._tracking = backends.kernels("matching"), backends.kernels("tracking")
         room = 4 * s.crowd
@@ -148,6 +160,7 @@ class Tracker:
         self._ambiguity, self._counts = np.zeros(s.crowd), np.zeros(5, np.int64)
         self._left, self._left_camera = np.zeros((room, 10, len(JOINTS))), np.zeros(room, np.int32)
         self._left_ns = np.zeros(room, np.int64)
+        self._agreement = Agreement(len(self._cameras), s.views, s.agree_s, s.lost_s)
 
     def push(self, keypoints: Iterable[Keypoints]) -> list[Tracks]:
         """Take pictures in, in any order within `lateness_s`.
@@ -175,7 +188,7 @@ class Tracker:
             known_camera(self._cameras, picture.camera)
         found = []
         for picture in pictures:
-            self._buffer.put(picture)
+            self._buffer.put(self._on_time(picture))
             found += self._advance(everything=False)
         return found
 
@@ -183,10 +196,29 @@ class Tracker:
         """Take in all pictures that wait, at the end of a recording."""
         return self._advance(everything=True)
 
+    def forget(self, ids: Iterable[int]) -> None:
+        """Forget tracks, of people who are known to have left, before somebody else is taken for them."""
+        n = self._counts[_COUNT]
+        kept = np.flatnonzero(~np.isin(self._facts[:n, _ID], list(ids)))
+        for array in (self._tracks, self._facts, self._ambiguity):
+            array[: len(kept)] = array[kept]
+        self._counts[_COUNT] = len(kept)
+
     @property
     def health(self) -> TrackerHealth:
         """What was not used so far."""
         return TrackerHealth(self._buffer.late, self._buffer.duplicates, int(self._counts[_REFUSED]))
+
+    @property
+    def clocks(self) -> ClockOffsets:
+        """What is believed about the cameras' clocks, in the order of the cameras; all 0 where stamps are trusted."""
+        nothing = (0.0,) * len(self._cameras)
+        return ClockOffsets(nothing, nothing) if self._clocks is None else self._clocks.offsets()
+
+    def _on_time(self, picture: Keypoints) -> Keypoints:
+        if self._clocks is None:
+            return picture
+        return replace(picture, time_ns=self._clocks.exposed_ns(self._index[picture.camera], picture.time_ns))
 
     def _advance(self, *, everything: bool) -> list[Tracks]:
         return [self._step(p) for p in self._buffer.ready(everything=everything) if isinstance(p, Keypoints)]
@@ -203,14 +235,32 @@ class Tracker:
                 sightings, self._index[picture.camera], picture.time_ns, self._centres, self._habits, track[:n],
                 doubt[:n],
             )  # fmt: skip
+            if self._clocks is not None:
+                self._learn(self._clocks, picture, sightings, track[:n], doubt[:n])
         return self._tell(picture, track, doubt)
+
+    def _learn(
+        self,
+        clocks: CameraClocks,
+        picture: Keypoints,
+        sightings: NDArray[np.float64],
+        track: NDArray[np.int64],
+        doubt: NDArray[np.float64],
+    ) -> None:
+        count, camera = self._counts[_COUNT], self._index[picture.camera]
+        row = {int(i): k for k, i in enumerate(self._facts[:count, _ID]) if self._facts[k, _CONFIRMED]}
+        clear = [d for d in range(len(track)) if doubt[d] <= self._settings.doubtful and int(track[d]) in row]
+        if clear:
+            tracks = self._tracks[[row[int(track[d])] for d in clear]]
+            clocks.learn(camera, picture.time_ns, self._centres[camera], tracks, sightings[clear])
 
     def _tell(self, picture: Keypoints, track: NDArray[np.int64], doubt: NDArray[np.float64]) -> Tracks:
         n = self._counts[_COUNT]
         facts, rows = self._facts[:n], self._tracks[:n].transpose(0, 2, 1)
+        agreed = self._agreement.told(facts[:, _ID], self._index[picture.camera], picture.time_ns, track)
         known = rows[..., 6] + rows[..., 9] + rows[..., 11] <= self._settings.people.reach_m**2
         recent = picture.time_ns - facts[:, _SEEN] <= round(self._settings.told_s * 1e9)
-        told = np.flatnonzero(recent & (facts[:, _CONFIRMED] > 0) & known.any(1))
+        told = np.flatnonzero(recent & agreed & (facts[:, _CONFIRMED] > 0) & known.any(1))
         facts, rows = facts[told], rows[told]
         covariance = rows[..., _COVARIANCE].reshape(-1, len(JOINTS), 3, 3)
         joints = np.where(known[told, :, None], rows[..., :3], np.nan)
@@ -222,12 +272,25 @@ class Tracker:
 
 def _checked(settings: TrackingSettings | None) -> TrackingSettings:
     s = validation.instance("settings", settings or TrackingSettings(), TrackingSettings)
-    if isinstance(s.crowd, bool) or not isinstance(s.crowd, (int, np.integer)):
-        raise TypeError(f"crowd must be an integer; got {type(s.crowd).__name__}")
-    if not 1 <= s.crowd <= LARGEST_CROWD:
-        raise ValueError(f"crowd must lie in [1, {LARGEST_CROWD}]; got {s.crowd}")
+    for name, largest in (("crowd", LARGEST_CROWD), ("views", 64)):
+        number = getattr(s, name)
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+            raise TypeError(f"{name} must be an integer; got {type(number).__name__}")
+        if not 1 <= number <= largest:
+            raise ValueError(f"{name} must lie in [1, {largest}]; got {number}")
     validation.number("lateness_s", s.lateness_s, at_least=0, at_most=3600)
-    for name in ("walking_m_s", "reaching_m_s", "steering_s", "swinging_s", "lost_s", "told_s", "confirm_s", "join_s"):
+    for name in (
+        "walking_m_s",
+        "reaching_m_s",
+        "steering_s",
+        "swinging_s",
+        "lost_s",
+        "told_s",
+        "confirm_s",
+        "join_s",
+        "agree_s",
+    ):
         validation.number(name, getattr(s, name), at_least=1e-3, at_most=1e3)
+    validation.number("clock_s", s.clock_s, at_least=0, at_most=10)
     validation.number("doubtful", s.doubtful, at_least=0, at_most=1)
     return s._replace(people=checked_people(s.people))

@@ -1,8 +1,8 @@
 """The K best joint hypotheses about what everybody carries and what lies misplaced.
 
-Source: multiple-hypothesis tracking (Reid 1979; Blackman 2004), the state being sets of items instead of tracks. A
-hypothesis is a sorted list of records (owner, product, quantity): an owner >= 0 is a shopper, ``-1 - plate`` a plate on
-which the product lies misplaced. Logarithms are natural.
+Source: multiple-hypothesis tracking (Reid 1979; Blackman 2004), the state being sets of items instead of tracks. Their
+records are those of ``fusion.reference.records``. Owners from `STAFF` on re-stock: nothing of theirs is recorded.
+Logarithms are natural.
 """
 
 from math import exp, log
@@ -10,61 +10,50 @@ from typing import Any
 
 import numpy as np
 
-COMPILED = ("units", "log_feasible", "add", "apply", "same_state", "merge", "normalise", "update", "forget")
+from fusion.reference.records import add, certain, forget, join, merge, normalise, units
+
+COMPILED = (
+    "log_feasible",
+    "apply",
+    "most_feasible",
+    "branch_out",
+    "update",
+)
+
+__all__ = ["STAFF", "certain", "forget", "join", "update"]
+
+STAFF = 1 << 30
+"""Owners from here on are staff."""
+BRANCHES = 16
+"""Branches per hypothesis to be kept that are looked at, at most; the least of them weigh next to nothing."""
 
 
-def units(records: Any, count: int, owner: int, product: int) -> int:
-    """Units of `product` that `owner` has; of all products if `product` is negative."""
-    total = 0
-    for i in range(count):
-        if records[i, 0] == owner and (product < 0 or records[i, 1] == product):
-            total += records[i, 2]
-    return total
-
-
-def log_feasible(part: Any, records: Any, count: int, plates: Any, products: int, facings: int, s: Any) -> float:
+def log_feasible(part: Any, records: Any, count: int, plates: Any, products: int, facings: int, s: Any) -> tuple[float, bool]:  # fmt: skip
     """Log-prior of one part in one hypothesis: what lies here, and what the shopper carries.
 
-    Relative to any one facing being as likely a place as another, which the null shares.
+    Relative to any one facing being as likely a place as another, which the null shares. The second answer tells that
+    the shopper returns what he does not carry; where it comes from is not in the prior.
     """
     product, quantity = part[1], part[2]
     if quantity < 0:
         result = log(1.0 - s.returning)
         if part[3] > 0:
-            return result
+            return result, False
         for k in range(len(plates)):
             if units(records, count, -1 - plates[k], product) >= -quantity:
-                return result
-        return result + log(s.stray) - log(float(products))
-    result = log(s.returning)
+                return result, False
+        return result + log(s.stray) - log(float(products)), False
+    result = log(1.0 - s.returning if part[0] >= STAFF else s.returning)
     result += log(1.0 - s.misplacing) + log(float(facings)) if part[3] > 0 else log(s.misplacing)
+    if part[0] >= STAFF:
+        return result, False
     if units(records, count, part[0], product) >= quantity:
-        return result - log(float(units(records, count, part[0], -1)))
-    return result + log(s.foreign) - log(float(products))
+        return result - log(float(units(records, count, part[0], -1))), False
+    return result, True
 
 
-def add(records: Any, count: int, owner: int, product: int, quantity: int) -> int:
-    """Add to a record, keeping records sorted and positive; return the new count."""
-    i = 0
-    while i < count and (records[i, 0] < owner or (records[i, 0] == owner and records[i, 1] < product)):
-        i += 1
-    if i < count and records[i, 0] == owner and records[i, 1] == product:
-        records[i, 2] += quantity
-        if records[i, 2] > 0:
-            return count
-        for k in range(i, count - 1):
-            for c in range(3):
-                records[k, c] = records[k + 1, c]
-        return count - 1
-    for k in range(count, i, -1):
-        for c in range(3):
-            records[k, c] = records[k - 1, c]
-    records[i, 0], records[i, 1], records[i, 2] = owner, product, quantity
-    return count + 1
-
-
-def apply(part: Any, records: Any, count: int, plates: Any, main_plate: int) -> int:
-    """Change a hypothesis by one part; return its new count of records."""
+def apply(part: Any, source: int, records: Any, count: int, plates: Any, main_plate: int) -> int:
+    """Change a hypothesis by one part; what the shopper returns and does not carry comes from `source`, if >= 0."""
     shopper, product, quantity = part[0], part[1], part[2]
     if product < 0:
         return count
@@ -74,147 +63,159 @@ def apply(part: Any, records: Any, count: int, plates: Any, main_plate: int) -> 
                 if units(records, count, -1 - plates[k], product) >= -quantity:
                     count = add(records, count, -1 - plates[k], product, quantity)
                     break
-        return add(records, count, shopper, product, -quantity)
+        return count if shopper >= STAFF else add(records, count, shopper, product, -quantity)
     if units(records, count, shopper, product) >= quantity:
         count = add(records, count, shopper, product, -quantity)
+    elif source >= 0 and units(records, count, source, product) >= quantity:
+        count = add(records, count, source, product, -quantity)
     if part[3] == 0:
         count = add(records, count, -1 - main_plate, product, quantity)
     return count
 
 
-def same_state(a: Any, count_a: int, b: Any, count_b: int) -> bool:
-    """Tell whether two hypotheses hold the same records."""
-    if count_a != count_b:
-        return False
-    i = 0
-    while i < count_a and a[i, 0] == b[i, 0] and a[i, 1] == b[i, 1] and a[i, 2] == b[i, 2]:
-        i += 1
-    return i == count_a
+def most_feasible(parts: Any, facings: int, s: Any) -> float:
+    """Most that `log_feasible` may come to for the parts of an explanation."""
+    result = 0.0
+    for part in parts:
+        if part[1] >= 0:
+            result += log(1.0 - s.returning if part[2] < 0 or part[0] >= STAFF else s.returning)
+            if part[2] > 0:
+                result += log(1.0 - s.misplacing) + log(float(facings)) if part[3] > 0 else log(s.misplacing)
+    return result
 
 
-def merge(trial: Any, c: int, linear_weight: float, weight: Any, count: Any, records: Any, kept: int) -> int:
-    """Add a state to the one of the first `kept` that equals it, or write it behind them if there is room."""
-    k = 0
-    while k < kept and not same_state(trial, c, records[k], count[k]):
-        k += 1
-    if k < kept:
-        weight[k] += linear_weight
-    elif k < len(weight):
-        weight[k], count[k] = linear_weight, c
-        records[k] = trial
-    return k
+def branch_out(
+    h: int, e: int, v: float, parts: Any, records: Any, count: int, plates: Any, products: int, facings: int,
+    value: Any, source: Any, n: int, s: Any,
+) -> int:  # fmt: skip
+    """List what explanation `e` makes of hypothesis `h`, of value `v` so far; return the count of branches.
 
-
-def normalise(weight: Any, kept: int) -> None:
-    """Turn linear weights into normalised log-weights."""
-    total = 0.0
-    for k in range(kept):
-        total += weight[k]
-    for k in range(kept):
-        weight[k] = log(weight[k] / total)
+    There is more than one if it returns what the shopper does not carry: it may come from outside, or from anybody who
+    carries it. That is asked of the first such part only; others come from outside.
+    """
+    asked, product, quantity, shopper = False, 0, 0, 0
+    outside = log(s.foreign) - log(float(products))
+    for part in parts:
+        if part[1] < 0:
+            continue
+        prior, lacks = log_feasible(part, records, count, plates, products, facings, s)
+        v += prior
+        if lacks and asked:
+            v += outside
+        elif lacks:
+            asked, shopper, product, quantity = True, part[0], part[1], part[2]
+    holders = 0
+    for i in range(count if asked else 0):
+        owner, has, of_it = records[i, 0], records[i, 1], records[i, 2]
+        holders += owner >= 0 and owner != shopper and has == product and of_it >= quantity
+    for i in range(count if asked else 0):
+        owner, has, of_it = records[i, 0], records[i, 1], records[i, 2]
+        if owner >= 0 and owner != shopper and has == product and of_it >= quantity:
+            value[n], source[n, 0], source[n, 1], source[n, 2] = v + log(s.handing_over) - log(float(holders)), h, e, owner  # fmt: skip
+            n += 1
+    value[n], source[n, 0], source[n, 1], source[n, 2] = v + outside if asked else v, h, e, -1
+    return n + 1
 
 
 def update(
-    weight: Any, count: Any, records: Any, echo: Any, parts: Any, log_score: Any, plates: Any, main_plate: int,
-    products: int, facings: int, new_weight: Any, new_count: Any, new_records: Any, share: Any, chosen: Any, s: Any,
-) -> int:  # fmt: skip
+    weight: Any, count: Any, records: Any, echo: Any, together: Any, parts: Any, log_score: Any, first_joint: int,
+    plates: Any, main_plates: Any, products: int, facings: int, new_weight: Any, new_count: Any, new_records: Any,
+    share: Any, joint_share: Any, columns: Any, chosen: Any, s: Any,
+) -> tuple[int, int]:  # fmt: skip
     """Extend every hypothesis by every explanation; keep the K best states, equal ones merged.
 
     Parameters
     ----------
     weight : (H,) float64, count : (H,) int32, records : (H, R, 3) int32
         Hypotheses: log-weight and sorted records (owner, product, quantity).
-    echo : (H,) float64
-        Log-likelihood ratio of the null in each hypothesis, for what it knows of earlier events.
+    echo, together : (H,) float64
+        In each hypothesis, for what it knows of an earlier event: log-likelihood ratio of the null, and of the
+        explanations from `first_joint` on, which explain both events as one.
     parts, log_score
         What `explain` wrote, shoppers replaced by owners.
     plates : (n,) int32
-        The event's plates; `main_plate` is the one with the largest change.
+        The event's plates, those of the earlier event included; ``main_plates[0]`` has the largest change,
+        ``main_plates[1]`` that of both events as one.
     products, facings : int
         How many the store has.
     new_weight, new_count, new_records : (K,), (K,), (K, R, 3)
-        Written: the new hypotheses in order of what gave most of each, weights normalised. R must leave room for 4
+        Written: the new hypotheses in order of what gave most of each, weights normalised. R must leave room for 6
         more records.
-    share, chosen : (K, H), (K, E) float64
-        Written: how much of each new hypothesis came from each old one, and how much by each explanation; rows sum
-        to 1.
+    share, joint_share : (K, H) float64
+        Written: how much of each new hypothesis came from each old one, by explanations before `first_joint` and from
+        there on; together the rows sum to 1.
+    columns : (C,) int32, chosen : (K, C) float64
+        Written: the explanations that any branch took, the null first, and how much of each new hypothesis came by
+        each; C = min(E, 16 K + 1) is enough.
     s : AssociationSettings
 
     Returns
     -------
-    int
-        How many hypotheses were written.
+    hypotheses, columns : int
+        How many were written.
     """
-    order = np.argsort(-log_score, kind="mergesort")
+    reach = np.empty(len(log_score))
+    for e in range(len(log_score)):
+        reach[e] = log_score[e] + most_feasible(parts[e], facings, s)
+    order = np.argsort(-reach, kind="mergesort")
     negligible = log(s.negligible)
-    most = 2.0 * log(float(facings))  # that `log_feasible` adds to two parts
-    value = np.empty(len(weight) * (len(order) + 1))
-    source = np.empty((len(value), 2), np.int32)
+    room = len(weight) * (len(order) + 1)
+    value, source = np.empty(room), np.empty((room, 3), np.int32)
     n, best = 0, -np.inf
     for h in range(len(weight)):
-        value[n], source[n, 0], source[n, 1] = weight[h] + log_score[0] + echo[h], h, 0
-        best = max(best, value[n])
+        if n + len(order) * (count[h] + 1) > len(value):
+            more = n + len(order) * (count[h] + 1)
+            value = np.concatenate((value, np.empty(more)))
+            source = np.concatenate((source, np.empty((more, 3), np.int32)))
+        first = n
+        value[n], source[n, 0], source[n, 1], source[n, 2] = weight[h] + log_score[0] + echo[h], h, 0, -1
         n += 1
+        best = max(best, value[first])
         for e in order:
-            v = weight[h] + log_score[e]
-            if v + most < best + negligible:
+            if weight[h] + reach[e] < best + negligible:
                 break
-            if e == 0:
-                continue
-            for part in parts[e]:
-                if part[1] >= 0:
-                    v += log_feasible(part, records[h], count[h], plates, products, facings, s)
-            if v < best + negligible:
-                continue
-            value[n], source[n, 0], source[n, 1] = v, h, e
-            best = max(best, v)
-            n += 1
-    kept = 0
-    for i in np.argsort(-value[:n], kind="mergesort"):
+            if e > 0:
+                v = weight[h] + log_score[e]
+                end = branch_out(
+                    h, e, v + together[h] if e >= first_joint else v, parts[e], records[h], count[h], plates, products,
+                    facings, value, source, n, s,
+                )  # fmt: skip
+                for i in range(n, end):
+                    best = max(best, value[i])
+                    if value[i] >= best + negligible:
+                        value[n], source[n] = value[i], source[i]
+                        n += 1
+    ranked = np.argsort(-value[:n], kind="mergesort")[: BRANCHES * len(new_weight)]
+    kept, used = 0, 1
+    column = np.full(len(log_score), -1, np.int32)
+    columns[0], column[0] = 0, 0
+    chosen[:] = 0.0
+    for i in ranked:
         if value[i] < best + negligible:
             break
-        h, e = source[i]
+        h, e = source[i, 0], source[i, 1]
         trial = records[h].copy()
         c = count[h]
         for part in parts[e]:
-            c = apply(part, trial, c, plates, main_plate)
+            c = apply(part, source[i, 2], trial, c, plates, main_plates[1 if e >= first_joint else 0])
         linear = exp(value[i] - best)
         k = merge(trial, c, linear, new_weight, new_count, new_records, kept)
         if k == len(new_weight):
             continue
         if k == kept:
-            share[k], chosen[k] = 0.0, 0.0
+            share[k], joint_share[k] = 0.0, 0.0
             kept += 1
-        share[k, h] += linear
-        chosen[k, e] += linear
+        if column[e] < 0:
+            column[e], columns[used] = used, e
+            used += 1
+        if e >= first_joint:
+            joint_share[k, h] += linear
+        else:
+            share[k, h] += linear
+        chosen[k, column[e]] += linear
     for k in range(kept):
         share[k] /= new_weight[k]
+        joint_share[k] /= new_weight[k]
         chosen[k] /= new_weight[k]
     normalise(new_weight, kept)
-    return kept
-
-
-def forget(owner: int, weight: Any, count: Any, records: Any, share: Any) -> int:
-    """Drop an owner's records from all hypotheses, in place, and merge those that become equal.
-
-    Returns how many hypotheses are left; `share` (H, H) float64 receives how much of each came from each old one.
-    """
-    kept = 0
-    best = weight.max()
-    for h in range(len(weight)):
-        trial = records[h].copy()
-        c = 0
-        for i in range(count[h]):
-            if trial[i, 0] != owner:
-                trial[c] = trial[i]
-                c += 1
-        linear = exp(weight[h] - best)
-        k = merge(trial, c, linear, weight, count, records, kept)
-        if k == kept:
-            share[k] = 0.0
-            kept += 1
-        share[k, h] += linear
-    for k in range(kept):
-        share[k] /= weight[k]
-    normalise(weight, kept)
-    return kept
+    return kept, used

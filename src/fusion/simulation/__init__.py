@@ -6,7 +6,9 @@ Loads, vibration, walking and latency are modelled, sampled by imperfect sensors
                                 +-> body ---> targets --------^
                                 +-> truth
 
-Keypoints are what a `detector` makes of that which `cameras` see past bodies and fixtures (`occlusion`).
+Keypoints are what a `detector` makes of that which `cameras` see past bodies and fixtures (`occlusion`). `vision`
+names what is in a hand, and `tags` are read at the gate. A `crowd` is what the engine is judged by as a whole; a
+`scenes.Scene` directs some of the shoppers, so that the `scenarios` each show one thing that shoppers do.
 
 A fixture alone, without bodies, comes with the truth of every load and every disturbance, to judge segmentation::
 
@@ -15,19 +17,24 @@ A fixture alone, without bodies, comes with the truth of every load and every di
 Both feel the same `forces` and `vibration`, and err by the same `converters` and `scale_settings`.
 """
 
+from fusion.simulation.crowd import crowd
 from fusion.simulation.plate_settings import PlateSettings
 from fusion.simulation.plate_truth import Change, Nuisance, PlateSimulation
 from fusion.simulation.plates import simulate_plates
+from fusion.simulation.scenarios import SCENARIOS, simulate_scenario
 from fusion.simulation.settings import SimulationSettings
 from fusion.simulation.simulation import Simulation, simulate
 
 __all__ = [
+    "SCENARIOS",
     "Change",
     "Nuisance",
     "PlateSettings",
     "PlateSimulation",
     "Simulation",
     "SimulationSettings",
+    "crowd",
     "simulate",
     "simulate_plates",
+    "simulate_scenario",
 ]

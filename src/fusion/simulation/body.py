@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.observations import JOINTS
+from fusion.simulation.actions import Action, Visit
 from fusion.simulation.paths import Array, progress
-from fusion.simulation.scripts import Action, Visit
 
 # Segments over stature, after Drillis and Contini 1966 (Winter, Biomechanics, figure 4.1).
 HEAD, NECK, SHOULDER, HALF_WIDTH, UPPER_ARM, FOREARM = 0.936, 0.87, 0.818, 0.129, 0.186, 0.146
@@ -29,7 +29,8 @@ def joints_m(visit: Visit, times_s: Array) -> Array:
         outward = side * HALF_WIDTH * h * right
         shoulders.append(foot + outward + SHOULDER * h * up)
         wrists.append(foot + 1.15 * outward + 0.05 * forward + side * swing + WRIST_AT_REST * h * up)
-    lean = np.zeros_like(foot)
+    lean, active = np.zeros_like(foot), np.zeros((len(times_s), 1))
+    reaches = []
     for action in visit.actions:
         s = _reached(action, times_s)[:, None]
         to_wrist = action.wrist_m - shoulders[action.right_hand]
@@ -38,6 +39,11 @@ def joints_m(visit: Visit, times_s: Array) -> Array:
         wrist = wrists[action.right_hand]
         wrist += s * (action.wrist_m - bow - wrist)
         lean += s * bow
+        active += s
+        reaches.append((wrist, s, s * bow))
+    lean /= np.maximum(active, 1.0)
+    for wrist, s, own in reaches:
+        wrist -= s * (lean - own)  # who leans for one hand must not take the other off its place
 
     joints = np.empty((len(times_s), len(JOINTS), 3))
     joints[:, 0] = foot + 0.05 * forward + HEAD * h * up + lean

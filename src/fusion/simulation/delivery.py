@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fusion.observations import GateEvent, Keypoints, ScalePacket, Targets
+from fusion.observations import Keypoints, Observation, ScalePacket, Targets
 from fusion.simulation.settings import SimulationSettings
 
 STUCK_S = (0.5, 10.0)  # a switch that restarts, a radio that finds its way again
 
-Arrival = tuple[int, GateEvent | Keypoints | ScalePacket | Targets]
+Arrival = tuple[int, Observation]
 """When an observation arrives (ns since the Unix epoch), and the observation."""
 
 

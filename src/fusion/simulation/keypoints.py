@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from fusion.camera import Camera
 from fusion.observations import Keypoints
+from fusion.simulation.actions import Visit
 from fusion.simulation.body import joints_m
 from fusion.simulation.clock import epoch_ns
 from fusion.simulation.detector import Detections, View, detect
 from fusion.simulation.occlusion import NECK, hidden
 from fusion.simulation.paths import Array
 from fusion.simulation.scales import CLOCK_SPREAD
-from fusion.simulation.scripts import Visit
 from fusion.simulation.settings import SimulationSettings
 from fusion.store import Box
 from fusion.triangulation import project

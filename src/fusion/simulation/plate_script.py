@@ -5,10 +5,10 @@ from typing import Literal
 
 import numpy as np
 
+from fusion.simulation.actions import HOLD_S, TOUCH_G, TOUCH_S
 from fusion.simulation.forces import LEAN_S
 from fusion.simulation.paths import Array
 from fusion.simulation.plate_settings import PlateSettings
-from fusion.simulation.scripts import HOLD_S, TOUCH_G, TOUCH_S
 from fusion.simulation.shelf import UNIT_SPREAD, UNIT_WIDTH, UNITS
 from fusion.simulation.store import HEAVIEST_G, LIGHTEST_G, partition
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.simulation.actions import STAND_M
 from fusion.simulation.paths import Array
 from fusion.simulation.plate_script import Script
 from fusion.simulation.plate_settings import PlateSettings
-from fusion.simulation.scripts import STAND_M
 from fusion.simulation.vibration import BURST_LEAST, BURST_S, STRIDE_M, burst, draw_modes, footfall, handling, motion
 
 SPEED_M_S = (0.8, 1.4)  # of people in an aisle

@@ -74,19 +74,31 @@ class ScaleSettings:
         check(self)
 
 
-COUNTS = {"seed": 0, "shoppers": 1, "fixtures": 1, "shelves": 1, "plates": 1, "events_per_shopper": 0, "phantoms": 0}
+COUNTS = {
+    "seed": 0,
+    "shoppers": 1,
+    "fixtures": 1,
+    "shelves": 1,
+    "plates": 1,
+    "walls": 1,
+    "events_per_shopper": 0,
+    "phantoms": 0,
+}
 COUNTS |= {"cameras": 0, "image_width_px": 16, "image_height_px": 16}
 """Integers, and the least that they may be."""
 FLAGS = ("targets",)
-BOUNDS = {"crosstalk": 0.1, "creep": 0.1, "span_error": 0.1, "double_share": 1.0, "swap_share": 1.0, "hold_share": 1.0}
-BOUNDS |= {"camera_rate_hz": 120.0, "clock_offset_s": 1.0, "ceiling_m": 10.0}
+BOUNDS = {"crosstalk": 0.1, "creep": 0.1, "span_error": 0.1}
+BOUNDS |= {"walls": 2, "camera_rate_hz": 120.0, "clock_offset_s": 1.0, "ceiling_m": 10.0}
 """The most that a number of this name may be. Beyond a tenth, a plate is no scale."""
 LEAST = {"duration_s": 20.0, "rate_hz": 1.0, "capacity_g": 1.0}
 LEAST |= {"camera_rate_hz": 1.0, "camera_fov_deg": 20.0, "ceiling_m": 2.2}
 """Numbers that are not merely not negative, and the least that they may be."""
 MOST = {"hour": 36_000.0, "g": 1e6, "px": 1e3, "deg": 160.0}
 """By the last word: ten times a second, a ton, a part of the image, a lens; beyond it, something else was meant."""
-PROBABILITIES = ("probability", "loss", "repetition", "duplication", "reordering", "lateness", "dropout")
+PROBABILITIES = frozenset(
+    ["probability", "share", "loss", "repetition", "duplication", "reordering", "lateness", "dropout"]
+)
+PROBABILITIES |= {"accuracy", "detection"}
 
 
 def check(settings: Any) -> None:
@@ -98,6 +110,8 @@ def check(settings: Any) -> None:
                 raise TypeError(f"{name} must be an integer; got {type(value).__name__}")
             if value < COUNTS[name]:
                 raise ValueError(f"{name} must be at least {COUNTS[name]}; got {value}")
+            if value > BOUNDS.get(name, value):
+                raise ValueError(f"{name} must be at most {BOUNDS[name]}; got {value}")
         elif name in FLAGS:
             validation.instance(name, value, bool)
         else:

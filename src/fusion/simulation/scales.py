@@ -3,11 +3,11 @@
 import numpy as np
 
 from fusion.observations import ScalePacket
+from fusion.simulation.actions import Action, Visit
 from fusion.simulation.clock import epoch_ns
 from fusion.simulation.converters import read
 from fusion.simulation.forces import LEAN_G, add_lean, add_press, add_step, crosstalk_matrix
 from fusion.simulation.paths import Array
-from fusion.simulation.scripts import Action, Visit
 from fusion.simulation.settings import SimulationSettings
 from fusion.simulation.vibration import BURST_LEAST, BURST_S, STRIDE_M, burst, draw_modes, footfall, handling, motion
 from fusion.store import Fixture
@@ -32,7 +32,7 @@ def scale_packets(
     times: Array = interval * np.arange(count * SAMPLES, dtype=np.float64) + rng.uniform(0.0, SAMPLES * interval)
     shelves = np.repeat(np.arange(len(fixture.shelves), dtype=np.int32), [len(s.plates) for s in fixture.shelves])
     column = {plate.id: i for i, plate in enumerate(fixture.plates)}
-    actions = [a for v in visits for a in v.actions if next(iter(a.loads_g)) in column]
+    actions = [a for v in visits for a in v.actions if any(plate in column for plate in a.loads_g)]
 
     forces = np.zeros((len(times), len(column)))
     for action in sorted(actions, key=lambda a: a.time_s):

@@ -1,66 +1,37 @@
 """Who does what and when: the shoppers' visits, planned so that bodies and items never collide."""
 
 import heapq
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.simulation.actions import (
+    ASIDE_M,
+    DWELL_S,
+    HAND_WIDTH_M,
+    HOLD_S,
+    REACH_S,
+    STATURE_M,
+    TOUCH_G,
+    TOUCH_S,
+    Action,
+    Kind,
+    Visit,
+    grip_m,
+    stand_m,
+)
 from fusion.simulation.paths import Path, find_walk
 from fusion.simulation.settings import SimulationSettings
 from fusion.simulation.shelf import Stock, Unit
 from fusion.simulation.store import EXIT_M, GATE_M
 
-STAND_M = 0.5  # from the shelf's front to the neck of who reaches into it (0.50-0.52 m in the public recording)
 GAP_S = 2.5  # between shoppers who come in, at most
 LEAVE_S = 9.0  # before the end of the recording, when shoppers begin to leave
+COMPANY_TRIES = 150  # before somebody who wants company waits
 RETRY_S = 0.4  # until somebody whose way is blocked tries something else
 PATIENCE_S = 600.0
-STATURE_M = (1.55, 1.9)
-ASIDE_M = (0.08, 0.25)  # from the body to the item, so that the nearer hand reaches straight ahead (recording: 0.12 m)
-REACH_S = (0.5, 0.8)  # of the wrist to the shelf, and back to the body (recording: 0.7 s each)
-DWELL_S = (0.3, 0.6)  # at the shelf, when people know what they want (the recording's shopper takes 1 s)
-HAND_WIDTH_M = 0.08
-HOLD_S = (1.0, 12.0)  # that a hand rests on the place while its owner reads, compares or talks
-# How often hands hold two, and how they press, nobody has published: wide ranges.
-TWO_PROBABILITY = 0.2
-TOUCH_S, TOUCH_G = (0.3, 1.5), (30.0, 200.0)
-
-Kind = Literal["take", "return", "touch"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Action:
-    """One reach into a shelf.
-
-    The wrist leaves the body at ``reach_s[0]``, is at `wrist_m` from ``reach_s[1]`` to ``reach_s[2]`` and back at
-    ``reach_s[3]``. `time_s` is when the load changes, or the middle of a touch. `loads_g` is what comes onto each plate
-    (a take: negative), or with what force a touch presses. Before a load changes, a hand may rest on its place with the
-    force `held_g` from ``reach_s[1]`` on.
-    """
-
-    kind: Kind
-    time_s: float
-    reach_s: tuple[float, float, float, float]
-    wrist_m: NDArray[np.float64]
-    right_hand: bool
-    loads_g: dict[str, float]
-    product: str | None
-    quantity: int
-    misplaced: bool
-    held_g: float = 0.0
-
-
-@dataclass(slots=True)
-class Visit:
-    """One shopper's stay in the store."""
-
-    shopper: str
-    stature_m: float
-    path: Path = field(default_factory=Path)
-    actions: list[Action] = field(default_factory=list)
-    carried: list[Unit] = field(default_factory=list)
+TWO_PROBABILITY = 0.2  # that a hand takes two of a kind: nobody has published how often
 
 
 def write_visits(settings: SimulationSettings, stock: Stock, rng: np.random.Generator) -> list[Visit]:
@@ -81,7 +52,9 @@ def write_visits(settings: SimulationSettings, stock: Stock, rng: np.random.Gene
         if time_s > settings.duration_s + PATIENCE_S:
             raise RuntimeError(f"{settings.shoppers} shoppers block each other before {settings.fixtures} fixtures")
         others = [v.path for v in visits if v is not visits[i]]
-        free_s = _Planner(settings, stock, rng, visits[i], others).next(time_s)
+        # A crowd comes together and goes together: whoever is done waits for the others.
+        waits = settings.company_m > 0.0 and any(len(v.actions) < settings.events_per_shopper for v in visits)
+        free_s = Planner(settings, stock, rng, visits[i], others, waits).next(time_s)
         if free_s is not None:
             heapq.heappush(queue, (free_s, i))
     return visits
@@ -98,7 +71,7 @@ class _Intention:
 
 
 @dataclass(slots=True)
-class _Planner:
+class Planner:
     """Plans one shopper's next action among the others' committed paths."""
 
     settings: SimulationSettings
@@ -106,18 +79,29 @@ class _Planner:
     rng: np.random.Generator
     visit: Visit
     others: list[Path]
+    waits: bool = False
 
     def next(self, time_s: float) -> float | None:
         """Plan what follows at that time; returns when the shopper is free again, None after the exit."""
         done = len(self.visit.actions) >= self.settings.events_per_shopper
-        if done or time_s > self.settings.duration_s - LEAVE_S:
+        if (done and not self.waits) or time_s > self.settings.duration_s - LEAVE_S:
             return self._leave(time_s)
-        intention = self._intend(time_s)
-        action = self._approach(time_s, intention) if intention else None
-        if intention is None or action is None:
-            return time_s + RETRY_S
-        self._commit(action, intention)
-        return action.reach_s[3] + float(self.rng.uniform(0.1, 1.0))
+        wish: tuple[Kind, bool] | None = None
+        for _ in range(0 if done else COMPANY_TRIES if self.settings.company_m else 1):
+            intention = self._intend(time_s)
+            # Places are drawn anew, but the wish stays: else what happens to lie close by would be handled most.
+            if intention is None or (wish and self._sort(intention) != wish):
+                continue
+            wish = self._sort(intention)
+            action = self._approach(time_s, intention)
+            if action is not None:
+                self._commit(action, intention)
+                return action.reach_s[3] + float(self.rng.uniform(0.1, 1.0))
+        return time_s + RETRY_S
+
+    def _sort(self, intention: _Intention) -> tuple[Kind, bool]:
+        """Tell a kind of intention, and whether it concerns what is, or will be, out of its place."""
+        return intention.kind, any(intention.facing != self.stock.home(unit) for unit in intention.units)
 
     def _intend(self, time_s: float) -> _Intention | None:
         if self.rng.random() < self.settings.touch_probability:
@@ -158,19 +142,14 @@ class _Planner:
         """Walk to the facing and reach, or None if the way is blocked."""
         rng = self.rng
         box = self.stock.facings[intention.facing].box
-        right, inward = box.rotation[:, 0], box.rotation[:, 1]
-        # A hand grips some 8 cm beyond the wrist, and items of the front row stand in the first 10 cm.
-        offset_m = [float(np.mean(intention.centers_m)) + rng.normal(0.0, 0.02), rng.uniform(-0.12, 0.03), 0.0]
-        wrist_m = box.origin_m + box.rotation @ offset_m
-        wrist_m[2] += box.size_m[2] * rng.uniform(0.25, 0.7)
+        wrist_m, along_m = grip_m(box, float(np.mean(intention.centers_m)), rng)
         aside_m = rng.choice([-1.0, 1.0]) * rng.uniform(*ASIDE_M)
-        place = (box.origin_m + right * (offset_m[0] + aside_m) - inward * STAND_M)[:2]
+        place, heading = stand_m(box, along_m + aside_m)
         dwell = rng.uniform(*(TOUCH_S if intention.kind == "touch" else DWELL_S))
         held_s, held_g = self._hold()
         reach, back = rng.uniform(*REACH_S, 2)
         stay_s = float(reach + held_s + dwell + back + 1.0)
-        heading = float(np.arctan2(inward[1], inward[0]))
-        if not self._walk(time_s, place, heading, stay_s):
+        if not self._in_company(place) or not self._walk(time_s, place, heading, stay_s):
             return None
         start = self.visit.path.walks[-1].end_s
         there, away = float(start + reach), float(start + reach + held_s + dwell)
@@ -182,11 +161,20 @@ class _Planner:
             wrist_m=wrist_m,
             right_hand=bool(aside_m < 0),
             loads_g=self._loads_g(intention),
-            product=intention.units[0].product if intention.units else None,
-            quantity=len(intention.units),
-            misplaced=bool(intention.units) and intention.facing != self.stock.home(intention.units[0]),
+            moves=self.stock.moves(intention.units, intention.facing),
             held_g=held_g,
         )
+
+    def _in_company(self, place_m: NDArray[np.float64]) -> bool:
+        """Tell whether everybody who is bound for some place in the store will have company there."""
+        within_m = self.settings.company_m
+        bound = [o.walks[-1].end_m for o in self.others if o.walks and o.exit_s == np.inf]
+        if not within_m or not bound:
+            return True
+        places = np.array([place_m, *bound])
+        apart = np.sqrt(((places[:, None] - places) ** 2).sum(axis=-1))
+        np.fill_diagonal(apart, np.inf)
+        return bool((apart.min(axis=1) <= within_m).all())
 
     def _hold(self) -> tuple[float, float]:
         """Draw for how long a hand rests before it does anything, and how heavily."""
@@ -209,12 +197,9 @@ class _Planner:
             return
         for unit, center in zip(intention.units, intention.centers_m, strict=True):
             if action.kind == "take":
-                unit.available_s = np.inf
-                self.visit.carried.append(unit)
+                self.visit.pick_up(unit)
             else:
-                unit.facing, unit.center_m = intention.facing, center
-                unit.available_s = action.reach_s[3]
-                self.visit.carried.remove(unit)
+                self.visit.put_down(unit, intention.facing, center, action.reach_s[3])
 
     def _leave(self, time_s: float) -> float | None:
         if not self._walk(time_s, EXIT_M, np.pi, 0.0):

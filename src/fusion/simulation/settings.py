@@ -25,6 +25,8 @@ class SimulationSettings(ScaleSettings):
         How many come.
     fixtures, shelves, plates : int
         Fixtures of the store, shelves of a fixture, plates of a shelf.
+    walls : int
+        Fixtures stand along this many walls of the aisle, 1 or 2.
     events_per_shopper : int
         How often a shopper handles something, unless the time is too short.
     return_probability : float
@@ -37,6 +39,8 @@ class SimulationSettings(ScaleSettings):
         That a hand rests on the place for 1 to 12 s before it takes, returns or lets go.
     lean_probability : float
         That a shopper leans on the shelf while reaching into it.
+    company_m : float
+        Shoppers go where everybody has somebody else within this distance, metres; 0 where they do not care.
     joint_noise_m : float
         Error of a joint, standard deviation along each axis, metres.
     joint_dropout : float
@@ -46,6 +50,14 @@ class SimulationSettings(ScaleSettings):
     packet_duplication, packet_reordering, packet_lateness : float
         Probability that a scale packet or a frame of targets comes twice, is overtaken by the next, or is stuck for
         0.5 to 10 s. `packet_loss` is theirs, too. All of it applies to frames of keypoints as well.
+    by_weight_share : float
+        Share of products that are sold by weight: their units are portions of any weight.
+    vision_accuracy : float
+        How often a vision model that sees what shoppers take and return names the right product, its most probable
+        one; 0 where there is none. Its probabilities are calibrated.
+    tag_detection, false_tag_probability : float
+        That an antenna at the gate reads the tag of a unit that is carried out, and that it reads one from a shelf,
+        besides, when somebody leaves. There are tags if the first is above 0.
     targets : bool
         Whether the body tracker's 3-D targets are reported.
     cameras : int
@@ -90,18 +102,24 @@ class SimulationSettings(ScaleSettings):
     fixtures: int = 3
     shelves: int = 3
     plates: int = 6
+    walls: int = 2
     events_per_shopper: int = 6
     return_probability: float = 0.25
     misplace_probability: float = 0.4
     touch_probability: float = 0.15
     hold_probability: float = 0.05
     lean_probability: float = 0.05
+    company_m: float = 0.0
     joint_noise_m: float = 0.025
     joint_dropout: float = 0.025
     targets_delay_s: float = 2.3
     packet_duplication: float = 0.002
     packet_reordering: float = 0.005
     packet_lateness: float = 0.0
+    by_weight_share: float = 0.0
+    vision_accuracy: float = 0.0
+    tag_detection: float = 0.0
+    false_tag_probability: float = 0.02
     targets: bool = True
     cameras: int = 0
     image_width_px: int = 1920

@@ -4,6 +4,8 @@ The aisle lies between the walls y = 0 and y = `AISLE_M`; shoppers come and go a
 are: along the shelf to the shopper's right, into the shelf, up; its origin is the lower left corner of the front.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from fusion.simulation.settings import SimulationSettings
@@ -19,6 +21,8 @@ LOWEST_M, HIGHEST_M = 0.3, 1.6  # lowest board, and top of the highest space
 TALLEST_M = 0.35  # of the space above a board
 LIGHTEST_G, HEAVIEST_G = 30.0, 1500.0  # a bag of crisps to a bottle; NanoStore's catalogue spans the same
 TWINS = 0.25  # share of products whose mass is that of the product before, to within 1 %
+LOOSE = ("Apples", "Grapes", "Almonds", "Sweets", "Cheese", "Olives")
+PORTION_G = (100.0, 600.0)  # typical, of goods sold by weight
 KINDS = ("Crisps", "Chocolate", "Biscuits", "Juice", "Water", "Pasta", "Rice", "Coffee", "Soup", "Honey", "Tea", "Nuts")
 
 
@@ -27,7 +31,7 @@ def build_store(settings: SimulationSettings, rng: np.random.Generator) -> Store
     fixtures: list[Fixture] = []
     facings: list[tuple[tuple[Plate, ...], Box]] = []
     for i in range(settings.fixtures):
-        origin_m, rotation = _placement(i, settings.plates * PITCH_M, rng)
+        origin_m, rotation = _placement(i, settings.walls, settings.plates * PITCH_M, rng)
         shelves = []
         for j, z in enumerate(_heights(settings.shelves)):
             height = min(TALLEST_M, (HIGHEST_M - LOWEST_M) / settings.shelves)
@@ -44,7 +48,7 @@ def build_store(settings: SimulationSettings, rng: np.random.Generator) -> Store
                 size = np.array([count * PITCH_M, DEPTH_M, height])
                 facings.append((plates[first : first + count], Box(plates[first].box.origin_m, size, rotation)))
         fixtures.append(Fixture(str(i + 1), tuple(shelves)))
-    products = _products(len(facings), rng)
+    products = _products(len(facings), settings.by_weight_share, rng)
     planogram = tuple(
         Facing(product.id, tuple(p.id for p in plates), box)
         for product, (plates, box) in zip(products, facings, strict=True)
@@ -52,9 +56,9 @@ def build_store(settings: SimulationSettings, rng: np.random.Generator) -> Store
     return Store(tuple(fixtures), products, planogram)
 
 
-def _placement(index: int, width_m: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Place fixtures at the two walls in turns, facing the aisle and a little askew, as people put them."""
-    column, far_wall = index // 2, index % 2 == 0
+def _placement(index: int, walls: int, width_m: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Place fixtures at the walls in turns, facing the aisle and a little askew, as people put them."""
+    column, far_wall = index // walls, index % walls == 0
     askew = np.deg2rad(rng.normal(0.0, 2.0))
     left = column * (width_m + GAP_M)
     if far_wall:
@@ -82,14 +86,21 @@ def partition(plates: int, rng: np.random.Generator) -> list[tuple[int, int]]:
     return parts
 
 
-def _products(count: int, rng: np.random.Generator) -> tuple[Product, ...]:
+def _products(count: int, by_weight_share: float, rng: np.random.Generator) -> tuple[Product, ...]:
     masses = np.exp(rng.uniform(np.log(LIGHTEST_G), np.log(HEAVIEST_G), count))
     for i in range(1, count):
         if rng.random() < TWINS:
             masses[i] = masses[i - 1] * rng.uniform(0.99, 1.01)
     masses = rng.permutation(np.round(masses, 1))  # twins lie anywhere
     barcodes = 4_000_000_000_000 + rng.choice(10**9, count, replace=False)
-    return tuple(
+    products = tuple(
         Product(str(code), f"{KINDS[i % len(KINDS)]} {mass:.0f} g", float(mass), float(np.round(rng.uniform(1, 9), 2)))
         for i, (code, mass) in enumerate(zip(barcodes, masses, strict=True))
+    )
+    loose = rng.random(count) < by_weight_share if by_weight_share else np.zeros(count, dtype=np.bool_)
+    return tuple(
+        replace(product, name=f"{LOOSE[i % len(LOOSE)]} {i + 1}, loose", mass_g=rng.uniform(*PORTION_G), by_weight=True)
+        if loose[i]
+        else product
+        for i, product in enumerate(products)
     )

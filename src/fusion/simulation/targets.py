@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.observations import Targets
+from fusion.simulation.actions import Visit
 from fusion.simulation.body import joints_m
 from fusion.simulation.clock import epoch_ns
 from fusion.simulation.paths import Array
-from fusion.simulation.scripts import Visit
 from fusion.simulation.settings import SimulationSettings
 from fusion.simulation.wander import autoregressive
 

@@ -1,0 +1,177 @@
+// The list of explanations of one weight event: the null, units of one item, and multisets of two or three items.
+//
+// Solved, source, assumptions, units and cost: explanations.hpp.
+#pragma once
+
+#include "explanations.hpp"
+
+namespace fusion {
+
+/// The explanations by one unit each of the chosen items, by any shoppers, with scores from the floor on.
+inline void put_parts(const Choice& c, double weight, const Setting& with, Explanations& out) {
+    const Shoppers& who = with.who;
+    const double everybody = std::log(static_cast<double>(who.n));
+    const double prior = (c.n - 1) * std::log(with.s.coincidence) - c.n * everybody;
+    std::size_t total = 1, k[kParts] = {};
+    for (int i = 0; i < c.n; ++i) total *= who.n;
+    for (std::size_t code = 0; code < total; ++code) {
+        std::size_t rest = code;
+        for (int i = c.n - 1; i >= 0; --i) {
+            k[i] = rest % who.n;
+            rest /= who.n;
+        }
+        double hand = 0.0, look = 0.0;
+        bool ordered = true, alike = true;
+        Part list[kParts] = {kAbsent, kAbsent, kAbsent};
+        for (int i = 0; i < c.n; ++i) {
+            const Item& item = c.item[i];
+            hand += who.hand(k[i], item.place);
+            look += who.look(k[i], item.product);
+            list[i] = {static_cast<int32_t>(k[i]), item.product, c.sign[i], item.place};
+            if (i == 0) continue;
+            const Item& before = c.item[i - 1];
+            const bool same =
+                item.product == before.product && item.place == before.place && c.sign[i] == c.sign[i - 1];
+            ordered &= !same || k[i - 1] <= k[i];
+            alike &= same && k[i - 1] == k[i];  // that is several units of one item
+        }
+        if (ordered && !alike && weight + hand + prior + look >= with.floor) out.put(list, weight, hand, prior, look);
+    }
+}
+
+/// Of items[first, n), all of place 0 and in order of mass, those whose mass may make three parts fit; all, if a third
+/// part would be alone on its plates. NaN, last, never fits together with others.
+inline void third_items(Choice c, const Item* items, std::size_t first, std::size_t n, const Setting& with,
+                        std::size_t* low, std::size_t* high) {
+    *low = first;
+    *high = n;
+    const double reach = std::sqrt(50.0), slope = reach * with.s.mass_spread;  // of weigh_parts, and a little more
+    if (first == n || slope >= 1.0) return;
+    c.n = 3;
+    c.item[2] = items[first];
+    int label[kParts];
+    label_groups(c, with, label);
+    bool alone = true;
+    for (int i = 0; i < 2; ++i) alone &= label[i] != label[2];
+    if (alone) return;
+    const double mass = with.mass_g[items[first].product];
+    const Fit fit = fit_group(c, label, label[2], with);
+    if (std::isnan(fit.z)) {
+        *high = first;
+        return;
+    }
+    const double left = c.sign[2] * fit.z + mass, sigma = reach * std::sqrt(fit.var);
+    const double least = (left - sigma) / (1.0 + slope), most = (left + sigma) / (1.0 - slope);
+    const auto lighter = [&](const Item& item, double m) { return with.mass_g[item.product] < m; };
+    const auto heavier = [&](double m, const Item& item) { return !(with.mass_g[item.product] <= m); };
+    *low = static_cast<std::size_t>(std::lower_bound(items + first, items + n, least, lighter) - items);
+    *high = static_cast<std::size_t>(std::upper_bound(items + *low, items + n, most, heavier) - items);
+}
+
+/// Explanations by three items, the first two chosen, all going the way in which their plates went.
+inline void explain_triples(Choice c, const Item* items, std::size_t j, std::size_t n, double least,
+                            const Setting& with, Explanations& out) {
+    const auto way = [&](int32_t place) { return place_sum(with.event, place, place).total < 0.0 ? -1 : 1; };
+    for (int i = 0; i < 2; ++i) c.sign[i] = way(c.item[i].place);
+    const auto here = [](const Item& item) { return item.place > 0; };
+    const std::size_t loose =
+        static_cast<std::size_t>(std::partition_point(items, items + n, here) - items);  // from here on place 0
+    std::size_t low, high;
+    c.sign[2] = way(0);
+    third_items(c, items, std::max(j, loose), std::max(std::max(j, loose), n), with, &low, &high);
+    c.n = 3;
+    const auto explain_third = [&](std::size_t m) {
+        c.item[2] = items[m];
+        c.sign[2] = way(items[m].place);
+        const double weight = weigh_parts(c, least, with);
+        if (weight > kNever) put_parts(c, weight, with, out);
+    };
+    for (std::size_t m = j; m < loose; ++m) explain_third(m);
+    for (std::size_t m = low; m < high; ++m) explain_third(m);
+}
+
+/// Explanations by two or three of the known items, one unit each: two either way, three all one way.
+inline void explain_parts(const Item* items, std::size_t n, const Setting& with, Explanations& out) {
+    const Shoppers& who = with.who;
+    double nearest = 0.0;
+    for (std::size_t k = 0; k < who.n; ++k) {
+        double look = 0.0;
+        for (std::size_t p = 0; who.vision && p < who.products; ++p) {
+            look = std::max(look, who.look(k, static_cast<int32_t>(p)));
+        }
+        for (std::size_t b = 0; b < who.places; ++b) nearest = std::max(nearest, who.hands[k * who.places + b] + look);
+    }
+    const double everybody = std::log(static_cast<double>(who.n)), chance = std::log(with.s.coincidence);
+    const double pair_least = with.floor - 2.0 * nearest - chance + 2.0 * everybody;
+    const double triple_least = with.floor - 3.0 * nearest - 2.0 * chance + 3.0 * everybody;
+    for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t j = i; j < n; ++j) {
+            Choice c{{items[i], items[j], {}}, {}, 2};
+            const bool together = with.joins(items[i].place, items[j].place);
+            for (int signs = 0; signs < 4; ++signs) {
+                c.sign[0] = signs % 2 ? -1 : 1;
+                c.sign[1] = signs >= 2 ? -1 : 1;
+                if (together && items[i].product == items[j].product && c.sign[0] != c.sign[1]) continue;
+                const double weight = weigh_parts(c, pair_least, with);
+                if (weight > kNever) put_parts(c, weight, with, out);
+            }
+            explain_triples(c, items, j, n, triple_least, with, out);
+        }
+    }
+}
+
+/// Log-likelihood ratio of anybody's hand at place 0: what is foreign came by a hand, too, or nobody was near.
+inline double log_touch(const Shoppers& who) {
+    double total = 0.0;
+    for (std::size_t k = 0; k < who.n; ++k) total += std::exp(who.hand(k, 0));
+    return who.n > 0 ? std::log(std::max(total / static_cast<double>(who.n), 1.0)) : 0.0;
+}
+
+/// All explanations of the event; the first is the null, of that probability. Those that score less than negligible of
+/// the best by one item are left out.
+inline void explain(const Event& e, const Shoppers& who, const Goods& goods, double null, const AssociationSettings& s,
+                    ExplainRoom room, Explanations& out) {
+    double moved = 0.0;
+    for (std::size_t k = 0; k < e.n; ++k) {
+        if (e.inside[k]) moved += std::fabs(e.delta_g[k]);
+    }
+    const double anything = log_any_mass(moved, s) + log_split(e, 0, 0, moved, s);
+    const double touch = log_touch(who);
+    out.put({kAbsent, kAbsent, kAbsent}, anything, touch, std::log(null), 0.0);
+    if (who.n == 0) return;
+    const std::size_t n = list_items(e, goods, s, room.items), places = e.places();
+    bool restocks = false;
+    for (std::size_t k = 0; k < who.n; ++k) restocks |= who.staff[k] != 0;
+    const int32_t most = restocks ? std::max(s.max_units, s.max_restocked) : s.max_units;
+    double best = anything + touch + std::log(null);
+    for (std::size_t i = 0; i < n; ++i) {
+        double* weight = room.weights + i * static_cast<std::size_t>(most);
+        weigh_one(e, room.items[i], goods.mass_g, s, most, weight);
+        visit_one(room.items[i], who, s, [&](std::size_t, int32_t q, double hand, double prior, double look) {
+            best = std::max(best, weight[q - 1] + hand + prior + look);
+        });
+    }
+    const double floor = best + std::log(s.negligible);
+    for (std::size_t i = 0; i < n; ++i) {
+        const double* weight = room.weights + i * static_cast<std::size_t>(most);
+        const Item item = room.items[i];
+        const int32_t sign = place_sum(e, item.place, 0).total < 0.0 ? -1 : 1;
+        visit_one(item, who, s, [&](std::size_t k, int32_t q, double hand, double prior, double look) {
+            if (!(weight[q - 1] + hand + prior + look >= floor)) return;
+            const Part part{static_cast<int32_t>(k), item.product, sign * q, item.place};
+            out.put({part, kAbsent, kAbsent}, weight[q - 1], hand, prior, look);
+        });
+    }
+    for (std::size_t a = 0; a < places; ++a) {
+        for (std::size_t b = 0; b < places; ++b) {
+            uint8_t shared = 0;
+            for (std::size_t k = 0; k < e.n; ++k) shared |= e.inside[a * e.n + k] & e.inside[b * e.n + k];
+            room.joined[a * places + b] = shared;
+        }
+    }
+    const auto unknown = [](const Item& item) { return item.known == 0; };
+    const std::size_t known = static_cast<std::size_t>(std::remove_if(room.items, room.items + n, unknown) - room.items);
+    explain_parts(room.items, known, {e, who, goods.mass_g, room.joined, s, floor}, out);
+}
+
+}  // namespace fusion

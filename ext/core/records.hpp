@@ -1,0 +1,200 @@
+// Records: what everybody carries and what lies misplaced, in one hypothesis and in many.
+//
+// Solved: changing, comparing, merging and pairing sets of hypotheses (clusters).
+// Source: fusion/reference/records.py, statement by statement.
+// Assumes: records are sorted by owner and product, quantities above 0; storage is the caller's, with the room told.
+// Units: natural logarithms. Cost: O(records) each.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace fusion {
+
+/// `quantity` > 0 units of a product: with shopper `owner` >= 0, or misplaced on plate -1 - owner.
+struct Record {
+    int32_t owner, product, quantity;
+};
+
+/// Hypotheses with log-weights; `records` is (n, stride), each row sorted by owner and product.
+struct Hypotheses {
+    double* weight;
+    int32_t* count;
+    Record* records;
+    std::size_t n, stride;
+
+    Record* row(std::size_t h) const { return records + h * stride; }
+};
+
+/// Units of a product that an owner has; of all products if `product` is negative.
+inline int32_t units(const Record* records, int32_t count, int32_t owner, int32_t product) {
+    int32_t total = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        if (records[i].owner == owner && (product < 0 || records[i].product == product)) total += records[i].quantity;
+    }
+    return total;
+}
+
+/// Add to a record, keeping records sorted and positive; returns the new count.
+inline int32_t add(Record* records, int32_t count, int32_t owner, int32_t product, int32_t quantity) {
+    int32_t i = 0;
+    while (i < count && (records[i].owner < owner || (records[i].owner == owner && records[i].product < product))) ++i;
+    if (i < count && records[i].owner == owner && records[i].product == product) {
+        records[i].quantity += quantity;
+        if (records[i].quantity > 0) return count;
+        for (int32_t k = i; k < count - 1; ++k) records[k] = records[k + 1];
+        return count - 1;
+    }
+    for (int32_t k = count; k > i; --k) records[k] = records[k - 1];
+    records[i] = {owner, product, quantity};
+    return count + 1;
+}
+
+/// Drop an owner's records; returns the new count.
+inline int32_t remove(Record* records, int32_t count, int32_t owner) {
+    int32_t kept = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        if (records[i].owner != owner) records[kept++] = records[i];
+    }
+    return kept;
+}
+
+inline bool same_state(const Record* a, int32_t count_a, const Record* b, int32_t count_b) {
+    if (count_a != count_b) return false;
+    for (int32_t i = 0; i < count_a; ++i) {
+        if (a[i].owner != b[i].owner || a[i].product != b[i].product || a[i].quantity != b[i].quantity) return false;
+    }
+    return true;
+}
+
+/// A number that equal states share and different ones hardly ever (as FNV-1a, a record at a time).
+inline uint64_t fingerprint(const Record* records, int32_t count) {
+    constexpr uint64_t kPrime = 0x9e3779b97f4a7c15;  // odd, its bits even out
+    uint64_t hash = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        const uint64_t key = static_cast<uint64_t>(static_cast<uint32_t>(records[i].owner)) << 32 |
+                             static_cast<uint32_t>(records[i].product);
+        hash = (hash ^ (key * kPrime + static_cast<uint32_t>(records[i].quantity))) * kPrime;
+    }
+    return hash;
+}
+
+/// Add a state to the one of the first `kept` that equals it, or write it behind them if there is room. `prints` (kept)
+/// are their fingerprints: most of the time goes into finding states different.
+inline std::size_t merge(const Record* trial, int32_t count, double linear_weight, Hypotheses& out, uint64_t* prints,
+                         std::size_t kept) {
+    const uint64_t print = fingerprint(trial, count);
+    std::size_t k = 0;
+    while (k < kept && (prints[k] != print || !same_state(trial, count, out.row(k), out.count[k]))) ++k;
+    if (k < kept) {
+        out.weight[k] += linear_weight;
+    } else if (k < out.n) {
+        prints[k] = print;
+        out.weight[k] = linear_weight;
+        out.count[k] = count;
+        for (int32_t i = 0; i < count; ++i) out.row(k)[i] = trial[i];
+    }
+    return k;
+}
+
+/// Turn linear weights into normalised log-weights.
+inline void normalise(double* weight, std::size_t kept) {
+    double total = 0.0;
+    for (std::size_t k = 0; k < kept; ++k) total += weight[k];
+    for (std::size_t k = 0; k < kept; ++k) weight[k] = std::log(weight[k] / total);
+}
+
+/// Divide a row of weights by their sum.
+inline void divide(double* row, std::size_t n, double total) {
+    for (std::size_t i = 0; i < n; ++i) row[i] /= total;
+}
+
+/// Drop an owner's records from all hypotheses, in place, and merge those that become equal; `trial` has room for
+/// one row, `prints` for n. Returns how many are left; `share` (n, n) tells how much of each came from each old one.
+inline std::size_t forget(int32_t owner, Hypotheses& hypotheses, Record* trial, uint64_t* prints, double* share) {
+    double best = hypotheses.weight[0];
+    for (std::size_t h = 1; h < hypotheses.n; ++h) best = std::max(best, hypotheses.weight[h]);
+    std::size_t kept = 0;
+    for (std::size_t h = 0; h < hypotheses.n; ++h) {
+        std::copy_n(hypotheses.row(h), hypotheses.count[h], trial);
+        const int32_t count = remove(trial, hypotheses.count[h], owner);
+        const double linear = std::exp(hypotheses.weight[h] - best);
+        const std::size_t k = merge(trial, count, linear, hypotheses, prints, kept);
+        double* from_each = share + k * hypotheses.n;
+        if (k == kept) {
+            std::fill(from_each, from_each + hypotheses.n, 0.0);
+            ++kept;
+        }
+        from_each[h] += linear;
+    }
+    for (std::size_t k = 0; k < kept; ++k) divide(share + k * hypotheses.n, hypotheses.n, hypotheses.weight[k]);
+    normalise(hypotheses.weight, kept);
+    return kept;
+}
+
+/// A pair of hypotheses of two clusters.
+struct Pair {
+    double value;
+    int32_t one, other;
+};
+
+/// Pair the hypotheses of two clusters that have no owner in common into `out` (the out.n best pairs). `pairs` has room
+/// for all of them, a row of `out` for the records of the fullest two; `source` (out.n, 2) tells which two each is made
+/// of. Returns how many were written.
+inline std::size_t join(const Hypotheses& a, const Hypotheses& b, double negligible, Pair* pairs, Hypotheses& out,
+                        int32_t (*source)[2]) {
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < a.n; ++i) {
+        for (std::size_t j = 0; j < b.n; ++j) {
+            pairs[n++] = {a.weight[i] + b.weight[j], static_cast<int32_t>(i), static_cast<int32_t>(j)};
+        }
+    }
+    std::sort(pairs, pairs + n, [](const Pair& x, const Pair& y) {
+        if (x.value != y.value) return x.value > y.value;
+        return x.one != y.one ? x.one < y.one : x.other < y.other;
+    });
+    const double best = pairs[0].value, least = best + std::log(negligible);
+    std::size_t kept = 0;
+    for (; kept < std::min(n, out.n) && pairs[kept].value >= least; ++kept) {
+        const std::size_t i = static_cast<std::size_t>(pairs[kept].one), j = static_cast<std::size_t>(pairs[kept].other);
+        int32_t count = a.count[i];
+        std::copy_n(a.row(i), count, out.row(kept));
+        for (int32_t k = 0; k < b.count[j]; ++k) {
+            const Record& r = b.row(j)[k];
+            count = add(out.row(kept), count, r.owner, r.product, r.quantity);
+        }
+        out.weight[kept] = std::exp(pairs[kept].value - best);
+        out.count[kept] = count;
+        source[kept][0] = pairs[kept].one;
+        source[kept][1] = pairs[kept].other;
+    }
+    normalise(out.weight, kept);
+    return kept;
+}
+
+/// Whether an owner has the same records in all hypotheses.
+inline bool certain(const Hypotheses& hypotheses, int32_t owner) {
+    const auto run = [&](std::size_t h) {
+        const Record* first = hypotheses.row(h);
+        const Record* last = first + hypotheses.count[h];
+        const Record* low = first;
+        while (low < last && low->owner < owner) ++low;
+        const Record* high = low;
+        while (high < last && high->owner == owner) ++high;
+        return std::pair<const Record*, const Record*>(low, high);
+    };
+    const auto expected = run(0);
+    for (std::size_t h = 1; h < hypotheses.n; ++h) {
+        const auto here = run(h);
+        if (!same_state(here.first, static_cast<int32_t>(here.second - here.first), expected.first,
+                        static_cast<int32_t>(expected.second - expected.first))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace fusion
