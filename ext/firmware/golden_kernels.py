@@ -143,10 +143,10 @@ def association(rng: np.random.Generator) -> bytes:
         hands[rng.random((frames, shoppers, 2)) < 0.2] = np.nan
         variance, when, sigma_g = np.full(hands.shape[:3], 0.0004), np.full(frames, 1 / frames), np.array([0.8, 1.1])
 
-        def solve(
-            delta_g: NDArray[np.float64] = delta_g, sigma_g: NDArray[np.float64] = sigma_g, given: Any = (hands, variance, when),
-            old: Any = hypotheses,
-        ) -> tuple[NDArray[Any], ...]:  # fmt: skip
+        event = delta_g, sigma_g, (hands, variance, when), hypotheses
+
+        def solve(event: Any = event) -> tuple[NDArray[Any], ...]:
+            delta_g, sigma_g, given, old = event
             llr = backends.kernels("association").hand_log_likelihood(*given, start, centre, axes, half, settings)
             parts, terms, score = np.zeros((2048, 3, 4), np.int32), np.zeros((2048, 4)), np.zeros(2048)
             scene = delta_g, sigma_g, inside, facing_product, llr, vision, np.zeros(shoppers, np.uint8)
@@ -159,8 +159,22 @@ def association(rng: np.random.Generator) -> bytes:
             even, identity = np.zeros(len(old[0])), np.arange(2, dtype=np.int32)
             main = np.full(2, np.abs(delta_g).argmax(), np.int32)
             kept, _ = backends.kernels("hypotheses").update(
-                *old, even, even, parts, score, n, identity, main, len(mass_g), 2, *new, *shares, columns, chosen, settings
-            )
+                *old,
+                even,
+                even,
+                parts,
+                score,
+                n,
+                identity,
+                main,
+                len(mass_g),
+                2,
+                *new,
+                *shares,
+                columns,
+                chosen,
+                settings,
+            )  # fmt: skip
             new[2][np.arange(stride) >= new[1][:, None]] = 0  # what lies behind the count is rubbish
             return llr, parts, score, *(a[:kept].copy() for a in new)
 
