@@ -23,6 +23,7 @@ enum {
 };
 static const double MASS_G[PRODUCTS] = {71.0, 64.5, 250.0, 34.0, 134.5, 500.0}, WIDTH_M = 0.1;
 static const int32_t BY_MASS[PRODUCTS] = {3, 1, 0, 4, 2, 5}, FIRST_PLATE[FACINGS + 1] = {0, 3, 5, 7, 9, 11, 12};
+static const double MOST_G = 1e6; /* no shelf weighs more than a tonne */
 static const double NEARBY_M = 0.02, AWAY_M = 1.0;
 
 typedef struct event {
@@ -84,7 +85,9 @@ static int read_event(const uint8_t* at, size_t bytes, event* e) {
         e->plate[i] = (int32_t)number(plate, 2);
         e->delta_g[i] = (double)number32(plate + 2);
         e->sigma_g[i] = (double)number32(plate + 6);
-        if (e->plate[i] >= PLATES || !isfinite(e->delta_g[i]) || !(e->sigma_g[i] > 0)) return 0;
+        if (e->plate[i] >= PLATES || (i > 0 && e->plate[i] <= e->plate[i - 1]) || !(fabs(e->delta_g[i]) < MOST_G) ||
+            !(e->sigma_g[i] > 1e-6 && e->sigma_g[i] < MOST_G))
+            return 0;
     }
     return 1;
 }
@@ -214,17 +217,14 @@ static void associate(const fusion_association_settings* settings, const event* 
     report(e, part, &lineage, &b->now);
 }
 
-static fusion_hypotheses empty(int32_t n) {
-    fusion_hypotheses h = {memory(ROOM * sizeof(double)), memory(ROOM * sizeof(int32_t)),
-                           memory((size_t)ROOM * STRIDE * sizeof(fusion_record)), n, STRIDE};
-    return h;
-}
-
 int main(void) {
     static uint8_t data[1 << 20];
     fusion_association_settings settings;
     must(fusion_association_defaults(&settings));
-    beliefs b = {empty(1), empty(ROOM)};
+    static double weight[2][ROOM];
+    static int32_t count[2][ROOM];
+    static fusion_record record[2][ROOM * STRIDE];
+    beliefs b = {{weight[0], count[0], record[0], 1, STRIDE}, {weight[1], count[1], record[1], ROOM, STRIDE}};
     const size_t size = fread(data, 1, sizeof data, stdin);
     size_t skipped = 0;
     for (size_t at = 0; at < size;) {
