@@ -59,7 +59,7 @@ class AssociationSettings(NamedTuple):
     foreign: float = 0.02
     """A shopper puts down what nobody was known to carry."""
     handing_over: float = 0.01
-    """A shopper puts down what another carried: it is rare, and whoever presses on a shelf by such a weight seems to."""
+    """A shopper puts down what another carried: rare, and whoever presses on a shelf by that weight seems to."""
     negligible: float = 1e-6
     """Explanations and hypotheses less probable than this, relative to the best, are dropped."""
     max_units: int = 4
