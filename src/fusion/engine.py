@@ -345,7 +345,7 @@ class Engine:
 def _span(scale: Scale, event: WeightEvent) -> Span:
     """Tell when and where something moved."""
     plates = tuple(scale.plates[i] for i in event.plates)
-    return Span(event.start_ns, event.step_ns, event.end_ns, bool(event.delta_g.sum() < 0.0), plates)
+    return Span(event.start_ns, event.step_ns, event.end_ns, float(event.delta_g.sum()), plates)
 
 
 def _begun(scale: Scale, event: WeightEvent, told: Told | None) -> Interaction:
