@@ -1,6 +1,6 @@
 """Random weight events and hypotheses for the tests of the association: ordinary, degenerate and extreme."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ from fusion import backends
 from fusion.association import LARGEST, AssociationSettings
 
 Array = NDArray[Any]
+STAFF = 1 << 30
+S = AssociationSettings()
 
 
 @dataclass
@@ -20,19 +22,29 @@ class World:
     sigma_g: Array
     inside: Array
     facing_product: Array
-    hands: Array
-    boxes: tuple[Array, Array, Array, Array]
     mass_g: Array
     present: Array
-    weight: Array
-    count: Array
-    records: Array
-    echo: Array
-    settings: AssociationSettings
+    hands: Array = field(default_factory=lambda: np.empty((0, 0, 2, 3)))
+    var: Array | None = None
+    when: Array | None = None
+    boxes: tuple[Array, ...] = ()
+    staff: Array | None = None
+    vision: Array | None = None
+    null: float = S.null
+    weight: Array = field(default_factory=lambda: np.zeros(1))
+    count: Array = field(default_factory=lambda: np.zeros(1, np.int32))
+    records: Array = field(default_factory=lambda: np.zeros((1, 8, 3), np.int32))
+    echo: Array = field(default_factory=lambda: np.zeros(1))
+    together: Array = field(default_factory=lambda: np.zeros(1))
+    settings: AssociationSettings = S
 
     @property
     def plates(self) -> Array:
         return np.arange(len(self.delta_g), dtype=np.int32)
+
+    @property
+    def by_mass(self) -> Array:
+        return np.argsort(self.mass_g, kind="stable").astype(np.int32)
 
 
 def boxes(rng: np.random.Generator, inside: Array) -> tuple[Array, Array, Array, Array]:
@@ -47,14 +59,22 @@ def hypotheses(rng: np.random.Generator, shoppers: int, plates: int, products: i
     """Log-weights, counts and sorted records of one to five hypotheses; what lies behind the counts is rubbish."""
     h = int(rng.integers(1, 6))
     count = rng.integers(0, 6, h).astype(np.int32)
-    records = rng.integers(-99, 99, (h, 10, 3)).astype(np.int32)
+    records = rng.integers(-99, 99, (h, 12, 3)).astype(np.int32)
     for k in range(h):
-        owners = rng.integers(-plates, shoppers, count[k]) if shoppers + plates else np.zeros(count[k], int)
+        owners = rng.integers(-plates, shoppers + 1, count[k])
         keys = sorted(set(zip(owners.tolist(), rng.integers(0, products, count[k]).tolist(), strict=True)))
         count[k] = len(keys)
         for i, (owner, product) in enumerate(keys):
             records[k, i] = owner, product, rng.integers(1, 4)
     return np.log(rng.dirichlet(np.ones(h))), count, records
+
+
+def extremes(rng: np.random.Generator) -> AssociationSettings:
+    """Settings at the ends of what is allowed."""
+    chosen: dict[str, Any] = {name: float(rng.choice([1 - 1e-16, 0.5, 1e-6, 1e-100])) for name in S._fields}
+    lengths = {"reach_sigma_m": 1e-6, "bystander_m": 1e6, "miss_sigma_m": 1e-6, "echo_sigma_g": 1e6}
+    masses = {"lightest_g": 1e-6, "heaviest_g": 1e6, "wrong_factor": 2.0}
+    return AssociationSettings(**(chosen | lengths | masses | {"max_units": 2, "max_restocked": 3}))
 
 
 def world(
@@ -68,23 +88,24 @@ def world(
     """One random event; one in four goes to extremes of grams, metres or settings."""
     n = int(rng.integers(1, 5)) if plates is None else plates
     s = int(rng.integers(0, 4)) if shoppers is None else shoppers
-    p = int(rng.integers(3, 20)) if products is None else products
+    p = int(rng.integers(3, 12)) if products is None else products
     j = int(rng.integers(0, 3)) if facings is None else facings
     mass = np.round(rng.uniform(20, 800, p), 1)
     mass[rng.random(p) < 0.1] = np.nan
     inside = (rng.random((1 + j, n)) < 0.6).astype(np.uint8)
     inside[np.arange(1 + j), rng.integers(0, n, 1 + j)] = 1
     facing_product = rng.integers(0, p, j).astype(np.int32)
+    present = (rng.random(p) < 0.2).astype(np.uint8)
     delta, sigma = rng.normal(0, 300, n), rng.uniform(0.3, 3, n)
-    if rng.random() < 0.5:  # a unit or two of something in reach
-        product = facing_product[0] if j else 0
-        unit = mass[product] if np.isfinite(mass[product]) else 100.0
+    if rng.random() < 0.7:  # one to three units of what is in reach
+        reach = np.concatenate([facing_product, np.flatnonzero(present), [0]])
         delta[:] = rng.normal(0, sigma)
-        delta[np.argmax(inside[-1])] -= rng.choice([-1, 1, 2]) * unit
-    hands = rng.normal(0, 1, (int(rng.integers(0, 6)), s, 2, 3))
+        for product in rng.choice(reach, int(rng.integers(1, 4))):
+            delta[rng.integers(0, n)] -= rng.choice([-1, 1, 1, 1]) * np.nan_to_num(mass[product], nan=100.0)
+    hands = rng.normal(0, 1, (int(rng.integers(0, 5)), s, 2, 3))
     hands[rng.random(hands.shape[:3]) < 0.2] = np.nan
     hands[rng.random(hands.shape) < 0.02] = np.inf
-    settings = AssociationSettings()
+    settings = S
     match rng.integers(0, 12):
         case 0:
             delta *= 1e9
@@ -94,68 +115,111 @@ def world(
             sigma[:] = 1.2e-38
             hands *= 1e38
     if rng.random() < 0.2:
-        extremes: dict[str, Any] = {
-            name: float(rng.choice([1 - 1e-16, 0.5, 1e-6, 1e-100])) for name in settings._fields
-        }
-        extremes |= {"reach_sigma_m": 1e-6, "bystander_m": 1e6, "lightest_g": 1e-6, "heaviest_g": 1e6, "max_units": 2}
-        settings = AssociationSettings(**(extremes | {"wrong_factor": 2.0}))
+        settings = extremes(rng)
+    weight, count, records = hypotheses(rng, s, n, p)
     return World(
         delta,
         sigma,
         inside,
         facing_product,
-        hands,
-        boxes(rng, inside),
         mass,
-        (rng.random(p) < 0.3).astype(np.uint8),
-        *hypotheses(rng, s, n, p),
-        rng.choice([0.0, 1.0, 30.0], 5),
+        present,
+        hands,
+        rng.choice([0.0, 1e-4, 0.3], hands.shape[:3]),
+        rng.choice([0.0, 1.0, 3.0], len(hands)),
+        boxes(rng, inside),
+        (rng.random(s) < 0.2).astype(np.uint8),
+        rng.normal(0, 2, (s if rng.random() < 0.4 else 0, p)),
+        float(rng.choice([0.01, 0.9])),
+        weight,
+        count,
+        records,
+        rng.choice([0.0, 1.0, 30.0, -1e6], len(weight)),
+        rng.choice([0.0, -3.0, -np.inf], len(weight)),
         settings,
     )
 
 
 def hand_log_likelihood(w: World) -> Array:
     """(S, B) of a world's hands, by the backend in use."""
-    return np.asarray(backends.kernels("association").hand_log_likelihood(w.hands, *w.boxes, w.settings))
+    var = np.zeros(w.hands.shape[:3]) if w.var is None else w.var
+    when = np.ones(len(w.hands)) if w.when is None else w.when
+    kernel = backends.kernels("association").hand_log_likelihood
+    return np.asarray(kernel(w.hands, var, when, *w.boxes, w.settings))
 
 
-def explain(w: World, llr: Array | None = None, room: int = 256) -> tuple[Array, Array]:
-    """Explanations and scores of a world's event, by the backend in use; a second call if `room` does not do."""
+@dataclass
+class Explained:
+    """Explanations with their terms and scores."""
+
+    parts: Array
+    terms: Array
+    score: Array
+
+
+def explain(w: World, llr: Array | None = None, room: int = 256) -> Explained:
+    """Explanations of a world's event, by the backend in use; a second call if `room` does not do."""
     llr = hand_log_likelihood(w) if llr is None else llr
+    staff = np.zeros(len(llr), np.uint8) if w.staff is None else w.staff
+    vision = np.zeros((0, len(w.mass_g))) if w.vision is None else w.vision
     while True:
-        parts, score = np.full((room, 2, 4), -9, np.int32), np.zeros(room)
-        needed = backends.kernels("association").explain(
-            w.delta_g, w.sigma_g, w.inside, w.facing_product, llr, w.mass_g, w.present, parts, score, w.settings
-        )
+        parts, terms, score = np.full((room, 3, 4), -9, np.int32), np.zeros((room, 4)), np.zeros(room)
+        needed = backends.kernels("explanations").explain(
+            w.delta_g, w.sigma_g, w.inside, w.facing_product, llr, vision, staff, w.mass_g, w.by_mass, w.present,
+            w.null, parts, terms, score, w.settings,
+        )  # fmt: skip
         if needed <= room:
-            return parts[:needed].copy(), score[:needed].copy()
+            return Explained(parts[:needed].copy(), terms[:needed].copy(), score[:needed].copy())
         room = needed
 
 
 @dataclass
 class Updated:
-    """What an update leaves: log-weights, records, and how much came from each hypothesis and by each explanation."""
+    """What an update leaves: log-weights, records, and how much came from each hypothesis and by each explanation.
+
+    `joint` is what came by explanations from the first joint one on, `share` by those before.
+    """
 
     weight: Array
     records: list[Array]
     share: Array
+    joint: Array
+    columns: Array
     chosen: Array
 
+    def by_explanation(self, explanations: int) -> Array:
+        """(K, E): the columns put where they belong."""
+        whole = np.zeros((len(self.weight), explanations))
+        whole[:, self.columns] = self.chosen
+        return whole
 
-def update(w: World, parts: Array, score: Array, *, capacity: int, main_plate: int = 0, facings: int = 20) -> Updated:
+
+def update(
+    w: World,
+    parts: Array,
+    score: Array,
+    *,
+    capacity: int,
+    first_joint: int | None = None,
+    main_plates: tuple[int, int] = (0, 0),
+    facings: int = 20,
+) -> Updated:
     """Extend a world's hypotheses by explanations, by the backend in use."""
-    stride = max(w.records.shape[1], int(w.count.max()) + 4)
+    stride = max(w.records.shape[1], int(w.count.max()) + 6)
     old = np.zeros((len(w.weight), stride, 3), np.int32)
     old[:, : w.records.shape[1]] = w.records
     weight, count = np.empty(capacity), np.zeros(capacity, np.int32)
     records = np.zeros((capacity, stride, 3), np.int32)
-    share, chosen = np.full((capacity, len(w.weight)), np.nan), np.full((capacity, len(score)), np.nan)
-    kept = backends.kernels("hypotheses").update(
-        w.weight, w.count, old, w.echo[: len(w.weight)].copy(), parts, score, w.plates, main_plate, len(w.mass_g),
-        facings, weight, count, records, share, chosen, w.settings,
+    share, joint = np.full((2, capacity, len(w.weight)), np.nan)
+    columns = np.full(min(len(score), 4 * capacity + 1), -9, np.int32)
+    chosen = np.full((capacity, len(columns)), np.nan)
+    kept, used = backends.kernels("hypotheses").update(
+        w.weight, w.count, old, w.echo, w.together, parts, score, len(score) if first_joint is None else first_joint,
+        w.plates, np.array(main_plates, np.int32), len(w.mass_g), facings, weight, count, records, share, joint,
+        columns, chosen, w.settings,
     )  # fmt: skip
     held = [records[k, : count[k]] for k in range(kept)]
-    return Updated(weight[:kept], held, share[:kept], chosen[:kept])
+    return Updated(weight[:kept], held, share[:kept], joint[:kept], columns[:used], chosen[:kept, :used].copy())
 
 
 def forget(w: World, owner: int) -> tuple[Array, list[Array], Array]:
@@ -164,3 +228,20 @@ def forget(w: World, owner: int) -> tuple[Array, list[Array], Array]:
     share = np.full((len(weight), len(weight)), np.nan)
     kept = backends.kernels("hypotheses").forget(owner, weight, count, records, share)
     return weight[:kept], [records[k, : count[k]] for k in range(kept)], share[:kept]
+
+
+def join(w: World, other: World, capacity: int) -> tuple[Array, list[Array], Array]:
+    """Pair the hypotheses of two worlds, by the backend in use."""
+    weight, count = np.empty(capacity), np.zeros(capacity, np.int32)
+    records = np.zeros((capacity, int(w.count.max() + other.count.max()) + 1, 3), np.int32)
+    source = np.full((capacity, 2), -9, np.int32)
+    kept = backends.kernels("hypotheses").join(
+        w.weight, w.count, w.records, other.weight, other.count, other.records, weight, count, records, source,
+        w.settings,
+    )  # fmt: skip
+    return weight[:kept], [records[k, : count[k]] for k in range(kept)], source[:kept]
+
+
+def certain(w: World, owner: int) -> bool:
+    """Tell whether an owner has the same in all hypotheses, by the backend in use."""
+    return bool(backends.kernels("hypotheses").certain(w.count, w.records, owner))

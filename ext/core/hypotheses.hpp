@@ -53,6 +53,12 @@ struct Feasible {
     bool lacks;
 };
 
+/// Whether a shopper returns what he does not carry.
+inline bool lacks(const Part& part, const Record* records, int32_t count) {
+    return part.quantity > 0 && part.shopper < kStaff &&
+           units(records, count, part.shopper, part.product) < part.quantity;
+}
+
 /// Log-prior of one part in one hypothesis: what lies here, and what the shopper carries; relative to any one facing
 /// being as likely a place as another, which the null shares.
 inline Feasible log_feasible(const Part& part, const Record* records, int32_t count, const Scene& scene,
@@ -66,11 +72,8 @@ inline Feasible log_feasible(const Part& part, const Record* records, int32_t co
     }
     double prior = part.shopper >= kStaff ? log.taking : log.returning;
     prior += part.place > 0 ? log.home : log.misplacing;
-    if (part.shopper >= kStaff) return {prior, false};
-    if (units(records, count, part.shopper, part.product) >= part.quantity) {
-        return {prior - std::log(static_cast<double>(units(records, count, part.shopper, -1))), false};
-    }
-    return {prior, true};
+    if (part.shopper >= kStaff || lacks(part, records, count)) return {prior, part.shopper < kStaff};
+    return {prior - std::log(static_cast<double>(units(records, count, part.shopper, -1))), false};
 }
 
 /// Most that log_feasible may come to for the parts of an explanation.
@@ -84,7 +87,8 @@ inline double most_feasible(const Part (&parts)[kParts], const Priors& log) {
     return result;
 }
 
-/// Change a hypothesis by one part; returns its new count of records.
+/// Change a hypothesis by one part; what the shopper returns comes from `source`, if >= 0, or from himself. Returns the
+/// new count of records.
 inline int32_t apply(const Part& part, int32_t source, Record* records, int32_t count, const Scene& scene,
                      int32_t main_plate) {
     if (part.product < 0) return count;
@@ -97,10 +101,10 @@ inline int32_t apply(const Part& part, int32_t source, Record* records, int32_t 
         }
         return part.shopper >= kStaff ? count : add(records, count, part.shopper, part.product, -part.quantity);
     }
-    if (units(records, count, part.shopper, part.product) >= part.quantity) {
-        count = add(records, count, part.shopper, part.product, -part.quantity);
-    } else if (source >= 0 && units(records, count, source, part.product) >= part.quantity) {
-        count = add(records, count, source, part.product, -part.quantity);
+    const bool gives = source >= 0 && units(records, count, source, part.product) >= part.quantity;
+    const int32_t giver = gives ? source : part.shopper;
+    if (units(records, count, giver, part.product) >= part.quantity) {
+        count = add(records, count, giver, part.product, -part.quantity);
     }
     if (part.place == 0) count = add(records, count, -1 - main_plate, part.product, part.quantity);
     return count;
@@ -178,9 +182,9 @@ struct Shortlist {
     void take(std::size_t more, double negligible) {
         const std::size_t end = n + more;
         for (std::size_t k = n; k < end; ++k) {
-            best = std::fmax(best, branches[k].value);
+            best = std::max(best, branches[k].value);
             branches[k].rank = listed++;
-            if (branches[k].value >= std::fmax(least, best + negligible)) branches[n++] = branches[k];
+            if (branches[k].value >= std::max(least, best + negligible)) branches[n++] = branches[k];
         }
         if (n >= 2 * most) {
             std::nth_element(branches, branches + most - 1, branches + n, better);
@@ -207,7 +211,7 @@ inline void list_branches(const Hypotheses& in, const Evidence& evidence, const 
         list.take(1, log.negligible);
         for (std::size_t i = 0; i < all.n; ++i) {
             const int32_t e = room.order[i];
-            if (in.weight[h] + reach[e] < std::fmax(list.least, list.best + log.negligible)) break;
+            if (in.weight[h] + reach[e] < std::max(list.least, list.best + log.negligible)) break;
             if (e == 0) continue;
             double v = in.weight[h] + all.log_score[e];
             if (static_cast<std::size_t>(e) >= evidence.first_joint) v += evidence.together[h];
@@ -248,8 +252,12 @@ inline std::size_t update(const Hypotheses& in, const Evidence& evidence, const 
         const bool joint = e >= evidence.first_joint;
         int32_t count = in.count[h];
         std::copy_n(in.row(h), count, room.trial);
+        int32_t giver = b.source;
         for (const Part& part : all.parts[e]) {
-            count = apply(part, b.source, room.trial, count, scene, joint ? scene.joint_main_plate : scene.main_plate);
+            const bool asked = giver >= 0 && lacks(part, in.row(h), in.count[h]);
+            count = apply(part, asked ? giver : -1, room.trial, count, scene,
+                          joint ? scene.joint_main_plate : scene.main_plate);
+            giver = asked ? -1 : giver;
         }
         const double linear = std::exp(b.value - best);
         const std::size_t k = merge(room.trial, count, linear, out, room.prints, kept);

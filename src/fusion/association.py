@@ -405,7 +405,7 @@ class Associator:
     def _of_before(
         self, cluster: Cluster, reading: "_Reading", null: float, earlier: Cause | None
     ) -> tuple[Array, Array]:
-        """Say in each hypothesis how much likelier it makes the null, and both events as one, that one before was none."""
+        """Say in each hypothesis how much likelier the null is, and both events as one, for an earlier one being none."""
         if earlier is None:
             nothing = np.zeros(len(cluster.weight))
             return nothing, nothing

@@ -8,19 +8,23 @@ def update(
     count: NDArray[int32],
     records: NDArray[int32],
     echo: NDArray[float64],
+    together: NDArray[float64],
     parts: NDArray[int32],
     log_score: NDArray[float64],
+    first_joint: int,
     plates: NDArray[int32],
-    main_plate: int,
+    main_plates: NDArray[int32],
     products: int,
     facings: int,
     new_weight: NDArray[float64],
     new_count: NDArray[int32],
     new_records: NDArray[int32],
     share: NDArray[float64],
+    joint_share: NDArray[float64],
+    columns: NDArray[int32],
     chosen: NDArray[float64],
     s: Any,
-) -> int: ...
+) -> tuple[int, int]: ...
 def forget(
     owner: int,
     weight: NDArray[float64],
@@ -28,3 +32,17 @@ def forget(
     records: NDArray[int32],
     share: NDArray[float64],
 ) -> int: ...
+def join(
+    weight: NDArray[float64],
+    count: NDArray[int32],
+    records: NDArray[int32],
+    other_weight: NDArray[float64],
+    other_count: NDArray[int32],
+    other_records: NDArray[int32],
+    new_weight: NDArray[float64],
+    new_count: NDArray[int32],
+    new_records: NDArray[int32],
+    source: NDArray[int32],
+    s: Any,
+) -> int: ...
+def certain(count: NDArray[int32], records: NDArray[int32], owner: int) -> bool: ...

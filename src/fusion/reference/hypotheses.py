@@ -13,6 +13,7 @@ import numpy as np
 from fusion.reference.records import add, certain, forget, join, merge, normalise, units
 
 COMPILED = (
+    "lacks",
     "log_feasible",
     "apply",
     "most_feasible",
@@ -26,6 +27,11 @@ STAFF = 1 << 30
 """Owners from here on are staff."""
 BRANCHES = 4
 """Branches per hypothesis to be kept that are looked at, at most; the least of them weigh next to nothing."""
+
+
+def lacks(part: Any, records: Any, count: int) -> bool:
+    """Tell whether a shopper returns what he does not carry."""
+    return part[2] > 0 and part[0] < STAFF and units(records, count, part[0], part[1]) < part[2]
 
 
 def log_feasible(
@@ -47,15 +53,13 @@ def log_feasible(
         return result + log(s.stray) - log(float(products)), False
     result = log(1.0 - s.returning if part[0] >= STAFF else s.returning)
     result += log(1.0 - s.misplacing) + log(float(facings)) if part[3] > 0 else log(s.misplacing)
-    if part[0] >= STAFF:
-        return result, False
-    if units(records, count, part[0], product) >= quantity:
-        return result - log(float(units(records, count, part[0], -1))), False
-    return result, True
+    if part[0] >= STAFF or lacks(part, records, count):
+        return result, part[0] < STAFF
+    return result - log(float(units(records, count, part[0], -1))), False
 
 
 def apply(part: Any, source: int, records: Any, count: int, plates: Any, main_plate: int) -> int:
-    """Change a hypothesis by one part; what the shopper returns and does not carry comes from `source`, if >= 0."""
+    """Change a hypothesis by one part; what the shopper returns comes from `source`, if >= 0, or from himself."""
     shopper, product, quantity = part[0], part[1], part[2]
     if product < 0:
         return count
@@ -66,10 +70,9 @@ def apply(part: Any, source: int, records: Any, count: int, plates: Any, main_pl
                     count = add(records, count, -1 - plates[k], product, quantity)
                     break
         return count if shopper >= STAFF else add(records, count, shopper, product, -quantity)
-    if units(records, count, shopper, product) >= quantity:
-        count = add(records, count, shopper, product, -quantity)
-    elif source >= 0 and units(records, count, source, product) >= quantity:
-        count = add(records, count, source, product, -quantity)
+    giver = source if source >= 0 and units(records, count, source, product) >= quantity else shopper
+    if units(records, count, giver, product) >= quantity:
+        count = add(records, count, giver, product, -quantity)
     if part[3] == 0:
         count = add(records, count, -1 - main_plate, product, quantity)
     return count
@@ -100,11 +103,11 @@ def branch_out(
     for part in parts:
         if part[1] < 0:
             continue
-        prior, lacks = log_feasible(part, records, count, plates, products, facings, s)
+        prior, missing = log_feasible(part, records, count, plates, products, facings, s)
         v += prior
-        if lacks and asked:
+        if missing and asked:
             v += outside
-        elif lacks:
+        elif missing:
             asked, shopper, product, quantity = True, part[0], part[1], part[2]
     holders = 0
     for i in range(count if asked else 0):
@@ -199,8 +202,11 @@ def update(
         h, e = source[i, 0], source[i, 1]
         trial = records[h].copy()
         c = count[h]
+        giver = source[i, 2]
         for part in parts[e]:
-            c = apply(part, source[i, 2], trial, c, plates, main_plates[1 if e >= first_joint else 0])
+            asked = giver >= 0 and lacks(part, records[h], count[h])
+            c = apply(part, giver if asked else -1, trial, c, plates, main_plates[1 if e >= first_joint else 0])
+            giver = -1 if asked else giver
         linear = exp(value[i] - best)
         k = merge(trial, c, linear, new_weight, new_count, new_records, kept)
         if k == len(new_weight):
