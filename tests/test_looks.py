@@ -192,6 +192,18 @@ class TestTags:
     def test_by_hand(self, tags: dict[str, int], basket: dict[str, int], p: float) -> None:
         assert self.gate().log_likelihood(tags, basket) == pytest.approx(log(p), abs=1e-12)
 
+    @pytest.mark.parametrize(
+        ("tags", "basket", "suspects"),
+        [
+            ({"a": 1}, {"a": 1, "b": 1}, set()),  # missed
+            ({"a": 1}, {"b": 1, "e": 1}, {"a", "b"}),
+            ({"a": 2}, {"a": 1}, {"a"}),
+            ({"a": 1, "b": 2}, {"b": 3, "c": 1}, {"a", "c"}),  # b has two tags
+        ],
+    )
+    def test_suspects(self, tags: dict[str, int], basket: dict[str, int], suspects: set[str]) -> None:
+        assert self.gate().suspects(tags, basket) == suspects
+
     def test_who_leaves_together_is_weighed_together_and_once(self) -> None:
         gate = self.gate(self.reads(9.7, "a1"), self.reads(9.8, "a1", "b1", "b2"), self.reads(29.9, "c1"))
         left = {"s": AT + 10 * S, "t": AT + 13 * S, "u": AT + 30 * S}
