@@ -94,7 +94,7 @@ class TagGate:
         self._reads.clear()
 
     def suspects(self, tags: Mapping[str, int], basket: Mapping[str, int]) -> set[str]:
-        """Name the products of a basket of which too few tags were read, if there are reads that it does not explain."""
+        """Name the products of which too few tags were read, if there are reads that the basket does not explain."""
         if all(n <= basket.get(product, 0) for product, n in tags.items()):
             return set()
         known = self._store.product_by_id
