@@ -16,6 +16,7 @@ from fusion import (
     Receipt,
     ReviewPolicy,
     Store,
+    TagReads,
     Targets,
     explain,
     review_queue,
@@ -123,6 +124,18 @@ class TestStaff:
         assert scoring.item_f1(scoring.units(simulation.truth), scoring.units(outcome.to_dict())) >= 0.9
         likely = [i.candidates[0] for i in outcome.interactions if i.candidates]
         assert any(c.shopper in staff and c.quantity >= 2 for c in likely)
+
+
+def test_tags_of_what_nobody_was_seen_to_take_are_for_a_person() -> None:
+    store = Store((), (Product("a", tags=("a1",)), Product("b", tags=("b1",))), ())
+    engine = Engine(store, EngineSettings(lateness_s=0.0))
+    engine.push([gate(0, "s", "enter"), TagReads(AT + 5 * S, "gate", ("a1",)), gate(5.2, "s", "exit")])
+    engine.push([gate(9, "t", "enter")])
+    assert not engine.outcome().receipts[0].final, "tags may come for as long as 5 s"
+    engine.push([gate(20, "t", "exit"), gate(21, "u", "enter")])
+    first = engine.outcome().receipts[0]
+    assert (first.shopper, first.final, first.needs_review) == ("s", True, True)
+    assert [r.needs_review for r in engine.finish().receipts] == [True, False, False]
 
 
 class TestAbsence:

@@ -41,7 +41,7 @@ STORE = Store(
     (*PRODUCTS, Product("e", mass_g=200.0)),
     tuple(Facing(p.id, (PLATES[i].id,), PLATES[i].box) for i, p in enumerate(PRODUCTS)),
 )
-TAKE = Span(AT, AT + S // 10, AT + 2 * S, True, ("p0",))
+TAKE = Span(AT, AT + S // 10, AT + 2 * S, -200.0, ("p0",))
 
 
 def nobody(start_ns: int, end_ns: int) -> HandPaths:
@@ -113,7 +113,7 @@ class TestScores:
 
     def test_a_look_is_of_one_event(self) -> None:
         """Of two takes, each look is of the one just before it; of a take and a return, by what is in the hand when."""
-        later = Span(AT + S, AT + S, AT + 3 * S, True, ("p1",))
+        later = Span(AT + S, AT + S, AT + 3 * S, -200.0, ("p1",))
         looks = Looks(STORE, LookSettings(), nobody)
         looks.see(scores(0.3, a=0.9))
         looks.see(scores(1.2, b=0.9))
@@ -122,9 +122,15 @@ class TestScores:
         assert second is not None
         assert (first[0].argmax(), second[0].argmax()) == (0, 1)
         assert looks.of(TAKE, (), ["s"]) is None
-        put = Span(AT + S, AT + S, AT + 3 * S, False, ("p1",))
+        put = Span(AT + S, AT + S, AT + 3 * S, 200.0, ("p1",))
         assert seen(scores(0.8, b=0.9), others=(put,)) is None
         assert seen(scores(0.8, b=0.9), event=put, others=(TAKE,)) is not None
+
+    def test_a_shelf_that_shakes_has_no_looks(self) -> None:
+        shaken = Span(AT, AT + S // 4, AT + 3 * S, -4.0, ("p1",))
+        assert seen(scores(0.3, a=0.9), others=(shaken,)) is not None
+        assert seen(scores(0.3, a=0.9), event=shaken, others=(TAKE,)) is None
+        assert seen(scores(0.3, a=0.9), event=shaken) is not None
 
     def test_what_was_seen_of_an_event_is_of_the_whole_that_it_is_part_of(self) -> None:
         looks = Looks(STORE, LookSettings(), nobody)
@@ -185,6 +191,18 @@ class TestTags:
     )
     def test_by_hand(self, tags: dict[str, int], basket: dict[str, int], p: float) -> None:
         assert self.gate().log_likelihood(tags, basket) == pytest.approx(log(p), abs=1e-12)
+
+    @pytest.mark.parametrize(
+        ("tags", "basket", "suspects"),
+        [
+            ({"a": 1}, {"a": 1, "b": 1}, set()),  # missed
+            ({"a": 1}, {"b": 1, "e": 1}, {"a", "b"}),
+            ({"a": 2}, {"a": 1}, {"a"}),
+            ({"a": 1, "b": 2}, {"b": 3, "c": 1}, {"a", "c"}),  # b has two tags
+        ],
+    )
+    def test_suspects(self, tags: dict[str, int], basket: dict[str, int], suspects: set[str]) -> None:
+        assert self.gate().suspects(tags, basket) == suspects
 
     def test_who_leaves_together_is_weighed_together_and_once(self) -> None:
         gate = self.gate(self.reads(9.7, "a1"), self.reads(9.8, "a1", "b1", "b2"), self.reads(29.9, "c1"))

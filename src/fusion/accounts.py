@@ -27,7 +27,9 @@ class Visit:
     absent : bool
         He is only taken to have left.
     contradicted : bool
-        He came as one and left as another: other accounts, or staff who had shopped.
+        He came as one and left as another (other accounts, staff who had shopped), or tags speak against his basket.
+    suspects : frozenset of str
+        Products that are probably not what he has.
     """
 
     payer: str
@@ -36,6 +38,7 @@ class Visit:
     staff: bool = False
     absent: bool = False
     contradicted: bool = False
+    suspects: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,15 @@ class Party:
     shoppers : tuple of str
         In the order in which they came.
     doubtful : bool
-        Somebody's leaving, account or role is in doubt.
+        Somebody's leaving, account, role or basket is in doubt.
+    suspects : frozenset of str
+        Products that are probably not what they have.
     """
 
     payer: str
     shoppers: tuple[str, ...]
     doubtful: bool
+    suspects: frozenset[str] = frozenset()
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -106,6 +112,12 @@ class Visits:
         """Note that somebody left, as the cameras say."""
         self._visits[shopper].left_ns = time_ns
 
+    def doubt(self, shoppers: Iterable[str], suspects: Iterable[str]) -> None:
+        """Have a person look at what these shoppers pay, and at these products in particular."""
+        for shopper in shoppers:
+            self._visits[shopper].contradicted = True
+            self._visits[shopper].suspects = frozenset(suspects)
+
     def miss(self, watched_ns: int, last_seen: Callable[[], dict[str, int]]) -> None:
         """Take those to have left whom nobody has seen for long, as of the last time that anybody looked."""
         if watched_ns - self._looked_ns < self._absence_ns // 8:
@@ -138,7 +150,8 @@ class Visits:
             visits = [self._visits[s] for s in names]
             shoppers = tuple(s for s, v in zip(names, visits, strict=True) if not v.staff)
             if shoppers:
-                parties.append(Party(payer, shoppers, any(v.absent or v.contradicted for v in visits)))
+                doubtful = any(v.absent or v.contradicted for v in visits)
+                parties.append(Party(payer, shoppers, doubtful, frozenset().union(*(v.suspects for v in visits))))
         return parties
 
     def closing(self, safe_ns: int, held: set[str]) -> list[str]:

@@ -315,6 +315,9 @@ class Engine:
         passages, held = self._tags.passages(self._visits.left_ns, safe_ns, now_ns)
         for passage in passages:
             self._associator.weigh(passage.shoppers, partial(self._tags.log_likelihood, passage.tags))
+            basket, _ = self._associator.baskets(*passage.shoppers)[0]
+            if suspects := self._tags.suspects(passage.tags, basket):
+                self._visits.doubt(passage.shoppers, suspects)
         return held
 
     def _close(self, shoppers: list[str]) -> None:
@@ -336,7 +339,8 @@ class Engine:
             baskets = self._associator.baskets(*p.shoppers)
             receipt = cart(self._store, p.payer, baskets, interactions, *judging, final=final, members=p.members)
             if p.doubtful or strange(p.payer):
-                receipt = replace(receipt, needs_review=True)
+                lines = (replace(x, needs_review=x.needs_review or x.product in p.suspects) for x in receipt.lines)
+                receipt = replace(receipt, needs_review=True, lines=tuple(lines))
             if receipt.lines or not strange(p.payer):
                 receipts.append(receipt)
         return receipts
@@ -345,7 +349,7 @@ class Engine:
 def _span(scale: Scale, event: WeightEvent) -> Span:
     """Tell when and where something moved."""
     plates = tuple(scale.plates[i] for i in event.plates)
-    return Span(event.start_ns, event.step_ns, event.end_ns, bool(event.delta_g.sum() < 0.0), plates)
+    return Span(event.start_ns, event.step_ns, event.end_ns, float(event.delta_g.sum()), plates)
 
 
 def _begun(scale: Scale, event: WeightEvent, told: Told | None) -> Interaction:

@@ -1,7 +1,7 @@
 """Looks at items: what a vision model said about the events of the scales, as log-likelihood ratios.
 
-A look is of one event: of those whose time and place fit, the one whose step is nearest in time. What is taken is in
-the hand after that, what is put down before.
+A look is of one event: of those whose time and place fit, the one that is nearest in time and to the hand, and is no
+mere shaking of the shelf. What is taken is in the hand after the step, what is put down before.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -26,8 +26,12 @@ AROUND_NS = NS
 """A hand that is at a shelf within this of a look may hold what came from there."""
 CLOCK_NS = NS // 5
 """Clocks of cameras and scales disagree by this."""
-WRONG_SIDE_NS = NS
+WRONG_SIDE_S = 1.0
 """An item that is seen in a hand before it was taken counts as so much farther from the event."""
+NEAR_S, NEAR_M = 0.4, 0.1
+"""How far a look and the step, the hand and the plates are apart, as a rule: half a reach, a hand and a thing in it."""
+SHAKEN_G = 30.0
+"""Hands that take things shake a shelf by this; smaller changes are less probably what was seen."""
 FOREVER_NS = 2**63 - 1
 MEMORY_NS = 60 * NS
 """For so long it is known what was seen of an event, which may be part of a later one."""
@@ -71,12 +75,12 @@ class LookSettings:
 
 
 class Span(NamedTuple):
-    """When and where something moved: onset, step and end, whether grams went, and the plates."""
+    """When and where something moved: onset, step and end, grams (below 0 for a take), and the plates."""
 
     start_ns: int
     step_ns: int
     end_ns: int
-    taken: bool
+    grams: float
     plates: tuple[str, ...]
 
 
@@ -216,17 +220,20 @@ class Looks:
         )
 
     def _distance(self, look: _Look, event: Span) -> float:
-        """How far in time a look is from an event; infinite if it cannot be of it."""
+        """How far a look is from an event, in nats; infinite if it cannot be of it."""
         time_ns, after = look.scores.time_ns, event.end_ns
         if not event.start_ns - self._before_ns <= time_ns <= min(after, FOREVER_NS - self._after_ns) + self._after_ns:
             return np.inf
         points = look.points_m
         assert points is not None
-        if len(points) and all(_apart(self._boxes[p], points) > self._settings.reach_m for p in event.plates):
+        apart_m = min(_apart(self._boxes[p], points) for p in event.plates) if len(points) else 0.0
+        if apart_m > self._settings.reach_m:
             return np.inf
         late_ns = time_ns - event.step_ns
-        wrong_side = late_ns < -CLOCK_NS if event.taken else late_ns > CLOCK_NS
-        return float(abs(late_ns) + WRONG_SIDE_NS * wrong_side)
+        wrong_side = late_ns < -CLOCK_NS if event.grams < 0.0 else late_ns > CLOCK_NS
+        late = (abs(late_ns) / NS + WRONG_SIDE_S * wrong_side) / NEAR_S
+        size = abs(event.grams) + 1e-3
+        return 0.5 * (late**2 + (apart_m / NEAR_M) ** 2) + float(np.log1p(SHAKEN_G / size))
 
     def _any_of(self, scores: list[ItemScores]) -> Array:
         """Log-likelihood ratios (N,) of what several looks at one instant were of."""

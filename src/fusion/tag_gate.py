@@ -93,6 +93,14 @@ class TagGate:
         self.unused += len(self._reads)
         self._reads.clear()
 
+    def suspects(self, tags: Mapping[str, int], basket: Mapping[str, int]) -> set[str]:
+        """Name the products of which too few tags were read, if there are reads that the basket does not explain."""
+        if all(n <= basket.get(product, 0) for product, n in tags.items()):
+            return set()
+        known = self._store.product_by_id
+        unread = {p for p, n in basket.items() if tags.get(p, 0) < min(n, len(known[p].tags))}
+        return unread | {p for p, n in tags.items() if n > basket.get(p, 0)}
+
     def log_likelihood(self, tags: Mapping[str, int], basket: Mapping[str, int]) -> float:
         """Log-probability of the reads if this is what is carried, relative to nothing being carried nor read.
 
