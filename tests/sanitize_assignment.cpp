@@ -1,5 +1,5 @@
 // Drives the assignment kernels over random problems in storage of the exact size, for the sanitizers to watch:
-// `pytest tests/test_assignment_hostile.py -k sanitizers` compiles it with AddressSanitizer and
+// `pytest tests/test_sanitizers.py` compiles it with AddressSanitizer and
 // UndefinedBehaviorSanitizer. Also checks what can be checked without an oracle: columns are taken once and allowed,
 // dense and sparse rows cost the same, the first of the K best is the best and totals never fall, probabilities sum
 // to 1.
@@ -78,7 +78,7 @@ void check_k_best(const Doubles& cost, const Doubles& miss, int n, int m, int k,
     const auto size = static_cast<std::size_t>(k);
     Ints column(size * n), parent(size), row(size);
     Doubles total(size), price(size * m), costs(static_cast<std::size_t>(m)), dual(static_cast<std::size_t>(n));
-    std::vector<fusion::Branch> branches(size * n + 1);
+    std::vector<fusion::Alternative> branches(size * n + 1);
     Room room(static_cast<std::size_t>(n > m ? n : m));
     const int found = fusion::k_best(cost.data(), miss.data(), n, m, k, room.columns(),
                                      {column.data(), total.data(), price.data(), parent.data(), row.data(),

@@ -201,12 +201,16 @@ class TestBehaviour:
             assert sum(probability.values()) <= 1 + 1e-12
 
     def test_old_events_are_settled(self) -> None:
-        """With a memory of one event, the first stays as it was."""
+        """A memory of one event is cut at the third: the first two stay as they were, the last is mended."""
         shop = Shop(memory=1)
-        before = shop.event({"p0": -500.0}, "p0", "p0")
-        shop.event({"p0": 500.0}, None, "p0")
-        assert shop.associator.candidates(1) == before
-        before.clear()
+        for _ in range(3):
+            shop.event({"p0": -500.0}, "p0", "p0")
+        before = {key: shop.associator.candidates(key) for key in (1, 2, 3)}
+        shop.event({"p0": 1500.0}, None, "p0")
+        assert [shop.associator.candidates(key) for key in (1, 2)] == [before[1], before[2]]
+        mended = {cause(c): c.probability for c in shop.associator.candidates(3)}
+        assert mended["bob", "cola", -1] > 0.7 > 0.5 > before[3][0].probability
+        before[1].clear()
         shop.associator.candidates(1).clear()
         assert shop.associator.candidates(1)
 

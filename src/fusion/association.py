@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fusion import backends, validation
 from fusion.association_settings import AssociationSettings, integer, validated
 from fusion.beliefs import Basket, Beliefs
-from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_share
+from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_probability, null_share
 from fusion.ledger import SURE, Ledger
 from fusion.places import Places
 from fusion.store import Store
@@ -313,7 +313,7 @@ class Associator:
         thought_of = set(owners.tolist()) | set((-1 - plates).tolist())
         thought_of |= self._lenders(readings[0], thought_of)
         before = None if earlier is None else cluster_of(earlier)
-        if earlier is None or self._probability(earlier)[0] < DOUBT:
+        if earlier is None or null_probability(earlier) < DOUBT:
             earlier, before, readings = None, None, readings[:1]
         doubtful = {o for o in thought_of if o < STAFF}
         cluster = self._beliefs.gather(doubtful, [before] if before is not None else [])

@@ -65,18 +65,19 @@ class Beliefs:
     def release(self, cluster: Cluster) -> None:
         """Let go of those owners of whom all hypotheses say the same."""
         single = len(cluster.weight) == 1
-        for owner in sorted(cluster.owners):
-            if single or self._kernels.certain(cluster.count, cluster.records, owner):
-                cluster.owners.discard(owner)
-                del self._clusters[owner]
-                own = cluster.records[0, : cluster.count[0]]
-                if basket := tuple((int(p), int(q)) for o, p, q in own.tolist() if o == owner):
-                    self._sure[owner] = basket
-                    for h, n in enumerate(cluster.count.tolist()):
-                        rows = cluster.records[h, :n]
-                        kept = rows[rows[:, 0] != owner]
-                        cluster.records[h, : len(kept)] = kept
-                        cluster.count[h] = len(kept)
+        free = {
+            o for o in cluster.owners if single or self._kernels.certain(cluster.count, cluster.records, o)
+        }  # fmt: skip
+        cluster.owners -= free
+        for owner in free:
+            del self._clusters[owner]
+        baskets: dict[int, list[tuple[int, int]]] = {}
+        for owner, product, quantity in cluster.records[0, : cluster.count[0]].tolist():
+            if owner in free:
+                baskets.setdefault(owner, []).append((product, quantity))
+        if baskets:
+            self._sure |= {owner: tuple(basket) for owner, basket in baskets.items()}
+            cluster.drop(list(baskets))
         if single:
             for cause in cluster.causes():
                 cause.settle(cluster.probability(cause))
@@ -136,8 +137,7 @@ class Beliefs:
         """Shoppers who may carry any of these products."""
         found = {o for o, basket in self._sure.items() if o >= 0 and any(p in products for p, _ in basket)}
         for cluster in {id(c): c for c in self._clusters.values()}.values():
-            valid = np.arange(cluster.records.shape[1]) < cluster.count[:, None]
-            records = cluster.records[valid]
+            records = cluster.held
             hit = np.isin(records[:, 1], list(products)) & (records[:, 0] >= 0)
             found |= set(records[hit][:, 0].tolist())
         return found
@@ -145,10 +145,8 @@ class Beliefs:
     def present(self, cluster: Cluster, owners: set[int], products: int) -> Any:
         """Mark the products that some hypothesis has with these owners, (N,) uint8."""
         marks = np.zeros(products, np.uint8)
-        for h, n in enumerate(cluster.count.tolist()):
-            for owner, product, _ in cluster.records[h, :n].tolist():
-                if owner in owners:
-                    marks[product] = 1
+        held = cluster.held
+        marks[held[np.isin(held[:, 0], list(owners)), 1]] = 1
         return marks
 
     def _joined(self, one: Cluster, other: Cluster) -> Cluster:

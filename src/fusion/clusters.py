@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 MARGIN = 6
 """Records by which an event makes a hypothesis longer, at most."""
+NOBODY = np.iinfo(np.int32).max
+"""Behind all owners."""
 
 
 @dataclass(slots=True, eq=False)
@@ -110,14 +112,31 @@ class Cluster:
         if not found:
             return
         self.make_room(len(found))
-        extra = np.array(sorted(found), np.int32)
-        for h, n in enumerate(self.count.tolist()):
-            rows = np.concatenate([self.records[h, :n], extra])
-            self.records[h, : len(rows)] = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-        self.count += np.int32(len(extra))
+        count = self.count + np.int32(len(found))
+        before = np.arange(self.records.shape[1]) < self.count[:, None]
+        added = (np.arange(self.records.shape[1]) < count[:, None]) & ~before
+        self.records[added] = np.tile(np.array(found, np.int32), (len(count), 1))
+        owner = np.where(before | added, self.records[:, :, 0], NOBODY)
+        order = np.lexsort((self.records[:, :, 1], owner), axis=1)
+        self.records = np.take_along_axis(self.records, order[:, :, None], axis=1)
+        self.count = count
+
+    def drop(self, owners: list[int]) -> None:
+        """Remove the records of owners that every hypothesis has alike."""
+        kept = (np.arange(self.records.shape[1]) < self.count[:, None]) & ~np.isin(self.records[:, :, 0], owners)
+        order = np.argsort(~kept, axis=1, kind="stable")
+        self.records = np.take_along_axis(self.records, order[:, :, None], axis=1)
+        self.count = kept.sum(axis=1, dtype=np.int32)
+
+    @property
+    def held(self) -> Array:
+        """Records (owner, product, quantity) of all hypotheses together, (N, 3)."""
+        return self.records[np.arange(self.records.shape[1]) < self.count[:, None]]
 
     def probability(self, cause: Cause) -> Array:
         """Probability of each explanation of an open event, in the light of everything since."""
+        if cause.node is self.node:
+            return np.asarray(np.exp(self.weight) @ cause.chosen)
         if not self.marginals:
             self.marginals = self._sweep()
         return self.marginals[id(cause)]
@@ -170,6 +189,14 @@ class Cluster:
                 if passed:
                     joint[id(parent)] = passed
         return found
+
+
+def null_probability(cause: Cause) -> float:
+    """Probability that nothing of the store moved in an event, in the light of everything since."""
+    cluster = cluster_of(cause)
+    if cluster is None or cluster.marginals:
+        return float((cause.probability if cluster is None else cluster.probability(cause))[0])
+    return float(np.exp(cluster.weight) @ null_share(cause, cluster))
 
 
 def null_share(cause: Cause, cluster: Cluster) -> Array:

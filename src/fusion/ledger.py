@@ -50,15 +50,15 @@ class Ledger:
         `parts` (E, 3, 4) name owners; only explanations by one part have a ratio other than 0.
         """
         gains = np.zeros(len(parts))
-        single = parts[:, 1, 1] < 0
-        for owner in [*np.unique(parts[:, 0, 0]).tolist(), *(-1 - reading.plates).tolist()]:
-            for product, lots in self._lots.get(owner, {}).items():
-                this = single & (parts[:, 0, 1] == product)
-                back = (parts[:, 0, 0] == owner) & (parts[:, 0, 2] > 0) if owner >= 0 else (
-                    (parts[:, 0, 2] < 0) & (parts[:, 0, 3] == 0)
-                )  # fmt: skip
-                for e in np.flatnonzero(this & back).tolist():
-                    gains[e] = self._gain(lots, product, parts[e, 0].tolist(), reading)
+        lying = {p: lots for plate in reading.plates.tolist() for p, lots in self._lots.get(-1 - plate, {}).items()}
+        first, single = parts[:, 0], parts[:, 1, 1] < 0
+        back = single & (first[:, 2] > 0)
+        found = single & (first[:, 2] < 0) & (first[:, 3] == 0) & np.isin(first[:, 1], list(lying))
+        for e in np.flatnonzero(back | found).tolist():
+            part = first[e].tolist()
+            lots = self._lots.get(part[0], {}).get(part[1]) if part[2] > 0 else lying[part[1]]
+            if lots:
+                gains[e] = self._gain(lots, part[1], part, reading)
         return gains
 
     def note(self, part: tuple[int, int, int, int], reading: Any) -> None:
