@@ -194,9 +194,11 @@ class Cluster:
 def null_probability(cause: Cause) -> float:
     """Probability that nothing of the store moved in an event, in the light of everything since."""
     cluster = cluster_of(cause)
-    if cluster is None or cluster.marginals:
-        return float((cause.probability if cluster is None else cluster.probability(cause))[0])
-    return float(np.exp(cluster.weight) @ null_share(cause, cluster))
+    if cluster is not None and not cluster.marginals:
+        return float(np.exp(cluster.weight) @ null_share(cause, cluster))
+    found = cause.probability if cluster is None else cluster.probability(cause)
+    assert found is not None
+    return float(found[0])
 
 
 def null_share(cause: Cause, cluster: Cluster) -> Array:
