@@ -43,8 +43,7 @@ struct Priors {
 /// Where a new hypothesis may come from: what a shopper returns and does not carry comes from `source`, if >= 0.
 struct Branch {
     double value;
-    int32_t hypothesis, explanation, source;
-    uint32_t rank;
+    int32_t hypothesis, explanation, source, rank;
 };
 
 /// A prior, and whether the shopper returns what he does not carry: where it comes from is not in it.
@@ -76,15 +75,38 @@ inline Feasible log_feasible(const Part& part, const Record* records, int32_t co
     return {prior - std::log(static_cast<double>(units(records, count, part.shopper, -1))), false};
 }
 
-/// Most that log_feasible may come to for the parts of an explanation.
-inline double most_feasible(const Part (&parts)[kParts], const Priors& log) {
-    double result = 0.0;
-    for (const Part& part : parts) {
-        if (part.product < 0) continue;
-        result += part.quantity < 0 || part.shopper >= kStaff ? log.taking : log.returning;
-        if (part.quantity > 0) result += part.place > 0 ? log.home : log.misplacing;
+/// What some hypothesis has, as a Bloom filter (Bloom 1970): it may say that there is what there is not.
+struct Anywhere {
+    static constexpr uint32_t kBits = 4096;
+    uint64_t bits[kBits / 64] = {};
+
+    static uint32_t place(int32_t owner, int32_t product) {
+        const uint32_t hash = static_cast<uint32_t>(owner) * 0x9e3779b1U ^ static_cast<uint32_t>(product) * 0x85ebca6bU;
+        return (hash ^ hash >> 15) * 0x2c1b3c6dU >> 20;
     }
-    return result;
+    explicit Anywhere(const Hypotheses& in) {
+        for (std::size_t h = 0; h < in.n; ++h) {
+            for (const Record* r = in.row(h); r < in.row(h) + in.count[h]; ++r) {
+                bits[place(r->owner, r->product) / 64] |= uint64_t{1} << place(r->owner, r->product) % 64;
+            }
+        }
+    }
+    bool has(int32_t owner, int32_t product) const {
+        return bits[place(owner, product) / 64] >> place(owner, product) % 64 & 1;
+    }
+};
+
+/// Most that a part's prior may come to in any hypothesis.
+inline double most_feasible(const Part& part, const Anywhere& anywhere, const Scene& scene, const Priors& log) {
+    if (part.quantity < 0) {
+        bool known = part.place > 0;
+        for (std::size_t k = 0; !known && k < scene.n; ++k) known = anywhere.has(-1 - scene.plates[k], part.product);
+        return known ? log.taking : log.taking + log.stray;
+    }
+    const double where = part.place > 0 ? log.home : log.misplacing;
+    if (part.shopper >= kStaff) return log.taking + where;
+    const bool known = anywhere.has(part.shopper, part.product);
+    return log.returning + where + (known ? 0.0 : std::max(log.foreign, log.handing_over));
 }
 
 /// Change a hypothesis by one part; what the shopper returns comes from `source`, if >= 0, or from himself. Returns the
@@ -151,11 +173,13 @@ inline std::size_t branch_out(const Hypotheses& in, std::size_t h, int32_t e, do
         };
         const double holders = static_cast<double>(std::count_if(records, records + count, holds));
         for (int32_t i = 0; i < count; ++i) {
-            if (holds(records[i])) out[n++] = {v + log.handing_over - std::log(holders), from, e, records[i].owner, 0};
+            if (!holds(records[i])) continue;
+            out[n] = {v + log.handing_over - std::log(holders), from, e, records[i].owner, static_cast<int32_t>(n)};
+            ++n;
         }
         v += log.foreign;
     }
-    out[n] = {v, from, e, -1, 0};
+    out[n] = {v, from, e, -1, static_cast<int32_t>(n)};
     return n + 1;
 }
 
@@ -168,14 +192,15 @@ struct Evidence {
 };
 
 inline bool better(const Branch& a, const Branch& b) {
-    return a.value != b.value ? a.value > b.value : a.rank < b.rank;
+    if (a.value != b.value) return a.value > b.value;
+    if (a.hypothesis != b.hypothesis) return a.hypothesis < b.hypothesis;
+    return a.explanation != b.explanation ? a.explanation < b.explanation : a.rank < b.rank;
 }
 
 /// The best branches found so far, at least `most` of them if there are so many.
 struct Shortlist {
     Branch* branches;
     std::size_t most, n;
-    uint32_t listed;
     double best, least;  // the best value, and below which none is needed
 
     /// Take the last `more` branches behind the n into account.
@@ -183,7 +208,6 @@ struct Shortlist {
         const std::size_t end = n + more;
         for (std::size_t k = n; k < end; ++k) {
             best = std::max(best, branches[k].value);
-            branches[k].rank = listed++;
             if (branches[k].value >= std::max(least, best + negligible)) branches[n++] = branches[k];
         }
         if (n >= 2 * most) {
@@ -194,25 +218,51 @@ struct Shortlist {
     }
 };
 
+/// List the explanations that may weigh anything in some hypothesis, those that may weigh most first; returns how many.
+inline std::size_t order_explanations(const Hypotheses& in, const Evidence& evidence, const Scene& scene,
+                                      const Priors& log, UpdateRoom room) {
+    const Explanations& all = evidence.explanations;
+    const Anywhere anywhere(in);
+    double heaviest = kNever, surely = kNever;  // surely: what the best branch has at least
+    for (std::size_t h = 0; h < in.n; ++h) {
+        heaviest = std::max(heaviest, in.weight[h]);
+        surely = std::max(surely, in.weight[h] + all.log_score[0] + evidence.echo[h]);
+    }
+    double* reach = room.reach;
+    for (std::size_t e = 1; e < all.n; ++e) {
+        reach[e] = all.log_score[e];
+        bool plain = e < evidence.first_joint;
+        for (const Part& part : all.parts[e]) {
+            if (part.product < 0) continue;
+            reach[e] += most_feasible(part, anywhere, scene, log);
+            plain &= part.quantity < 0 && part.place > 0;
+        }
+        if (plain) surely = std::max(surely, heaviest + reach[e]);
+    }
+    constexpr double kRounding = 1e-9;  // nats: sums are not added up in one order
+    std::size_t n = 0;
+    for (std::size_t e = 1; e < all.n; ++e) {
+        reach[e] += kRounding;
+        if (heaviest + reach[e] >= surely + log.negligible - kRounding) room.order[n++] = static_cast<int32_t>(e);
+    }
+    std::sort(room.order, room.order + n,
+              [reach](int32_t a, int32_t b) { return reach[a] != reach[b] ? reach[a] > reach[b] : a < b; });
+    return n;
+}
+
 /// The best branches, those that are negligible against the best left out, in no order.
 inline void list_branches(const Hypotheses& in, const Evidence& evidence, const Scene& scene, const Priors& log,
                           UpdateRoom room, Shortlist& list) {
     const Explanations& all = evidence.explanations;
-    for (std::size_t e = 0; e < all.n; ++e) {
-        room.order[e] = static_cast<int32_t>(e);
-        room.reach[e] = all.log_score[e] + most_feasible(all.parts[e], log);
-    }
+    const std::size_t candidates = order_explanations(in, evidence, scene, log, room);
     const double* reach = room.reach;
-    std::sort(room.order, room.order + all.n,
-              [reach](int32_t a, int32_t b) { return reach[a] != reach[b] ? reach[a] > reach[b] : a < b; });
     for (std::size_t h = 0; h < in.n; ++h) {
         const double null = in.weight[h] + all.log_score[0] + evidence.echo[h];
         list.branches[list.n] = {null, static_cast<int32_t>(h), 0, -1, 0};
         list.take(1, log.negligible);
-        for (std::size_t i = 0; i < all.n; ++i) {
+        for (std::size_t i = 0; i < candidates; ++i) {
             const int32_t e = room.order[i];
             if (in.weight[h] + reach[e] < std::max(list.least, list.best + log.negligible)) break;
-            if (e == 0) continue;
             double v = in.weight[h] + all.log_score[e];
             if (static_cast<std::size_t>(e) >= evidence.first_joint) v += evidence.together[h];
             const std::size_t more = branch_out(in, h, e, v, all.parts[e], scene, log, list.branches + list.n);
@@ -236,7 +286,7 @@ inline std::size_t update(const Hypotheses& in, const Evidence& evidence, const 
                           const AssociationSettings& s, UpdateRoom room, Hypotheses& out, Lineage& lineage) {
     const Explanations& all = evidence.explanations;
     const Priors log(scene, s);
-    Shortlist list{room.branches, kBranches * out.n, 0, 0, kNever, kNever};
+    Shortlist list{room.branches, kBranches * out.n, 0, kNever, kNever};
     list_branches(in, evidence, scene, log, room, list);
     const double best = list.best;
     const std::size_t looked_at = std::min(list.n, list.most);

@@ -58,7 +58,7 @@ class Hypothesiser:
         near = nearby([r.hands for r in readings])
         owners = np.array([owner_of(i) for i in near.tolist()], np.int32)
         looks = [np.ascontiguousarray(look[near]) if len(look) else look for look in looks]
-        plates = np.unique(np.concatenate([r.plates for r in readings]))
+        plates = np.array(sorted({p for r in readings for p in r.plates.tolist()}), np.int32)
         thought_of = set(owners.tolist()) | set((-1 - plates).tolist())
         thought_of |= self._lenders(readings[0], thought_of)
         before = None if earlier is None else cluster_of(earlier)
@@ -126,7 +126,7 @@ class Hypothesiser:
         chosen = np.empty((k, len(columns)))
         kept, used = self._hypotheses.update(
             cluster.weight, cluster.count, cluster.records, echo, together, parts, score, first_joint,
-            plates.astype(np.int32), np.array([readings[0].main_plate, readings[-1].main_plate], np.int32),
+            plates, np.array([readings[0].main_plate, readings[-1].main_plate], np.int32),
             len(self._mass_g), self._facings, weight, count, records, share, joint_share,
             columns, chosen, self._settings,
         )  # fmt: skip

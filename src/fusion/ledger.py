@@ -5,7 +5,7 @@ unit moves, its own mass is a far better guess than the catalogue's, and tells p
 """
 
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, isnan, log
 from typing import Any
 
 import numpy as np
@@ -50,15 +50,18 @@ class Ledger:
         `parts` (E, 3, 4) name owners; only explanations by one part have a ratio other than 0.
         """
         gains = np.zeros(len(parts))
+        n = len(self._mass_g)
         lying = {p: lots for plate in reading.plates.tolist() for p, lots in self._lots.get(-1 - plate, {}).items()}
-        first, single = parts[:, 0], parts[:, 1, 1] < 0
-        back = single & (first[:, 2] > 0)
+        carried = {o * n + p: lots for o, own in self._lots.items() if o >= 0 for p, lots in own.items()}
+        first, single = parts[:, 0].astype(np.int64), parts[:, 1, 1] < 0
+        whose = first[:, 0] * n + first[:, 1]
+        back = single & (first[:, 2] > 0) & np.isin(whose, list(carried))
         found = single & (first[:, 2] < 0) & (first[:, 3] == 0) & np.isin(first[:, 1], list(lying))
+        moved = [_place_sum(reading, place) for place in range(len(reading.inside))]
         for e in np.flatnonzero(back | found).tolist():
-            part = first[e].tolist()
-            lots = self._lots.get(part[0], {}).get(part[1]) if part[2] > 0 else lying[part[1]]
-            if lots:
-                gains[e] = self._gain(lots, part[1], part, reading)
+            _, product, quantity, place = first[e].tolist()
+            lots = carried[int(whose[e])] if quantity > 0 else lying[product]
+            gains[e] = self._gain(lots, product, quantity, *moved[place])
         return gains
 
     def note(self, part: tuple[int, int, int, int], reading: Any) -> None:
@@ -80,13 +83,11 @@ class Ledger:
         """Drop an owner's lots."""
         self._lots.pop(owner, None)
 
-    def _gain(self, lots: list[_Lot], product: int, part: list[int], reading: Any) -> float:
-        total, var = _place_sum(reading, part[3])
-        units = abs(part[2])
-        options = _options(lots, units)
-        if not options or np.isnan(self._mass_g[product]):
+    def _gain(self, lots: list[_Lot], product: int, quantity: int, total: float, var: float) -> float:
+        options, mass = _options(lots, abs(quantity)), float(self._mass_g[product])
+        if not options or isnan(mass):
             return 0.0
-        catalogue = log_mass(total, var, float(self._mass_g[product]), part[2], self._settings)
+        catalogue = log_mass(total, var, mass, quantity, self._settings)
         if catalogue == -np.inf:
             return 0.0
         known = [log_normal(abs(total) - lot.grams, var + lot.var) for lot in options]

@@ -191,7 +191,8 @@ def update(
                     if value[i] >= best + negligible:
                         value[n], source[n] = value[i], source[i]
                         n += 1
-    ranked = np.argsort(-value[:n], kind="mergesort")[: BRANCHES * len(new_weight)]
+    listed = np.argsort(source[:n, 0] * np.int64(len(order)) + source[:n, 1], kind="mergesort")
+    ranked = listed[np.argsort(-value[listed], kind="mergesort")][: BRANCHES * len(new_weight)]
     kept, used = 0, 1
     column = np.full(len(log_score), -1, np.int32)
     columns[0], column[0] = 0, 0
