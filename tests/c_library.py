@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import fusion
+
 CORE = Path(__file__).parents[1] / "ext" / "core"
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-fno-math-errno"]
 CXX = [*FLAGS, "-std=c++17", "-fno-exceptions", "-fno-rtti", f"-I{CORE}"]
@@ -100,6 +102,64 @@ class TrackerSettings(c.Structure):
 
 BODY = np.dtype([("joints_m", "f8", (8, 3)), ("covariance_m2", "f8", (8, 3, 3))])
 TRACK = np.dtype([("id", "i8"), ("seen_ns", "i8"), *BODY.descr, ("velocity_m_s", "f8", (8, 3)), ("ambiguity", "f8")])
+
+
+class AssociationSettings(c.Structure):
+    """The fields of fusion.AssociationSettings behind the head; counts come first."""
+
+    _fields_ = (
+        ("abi", c.c_uint32),
+        *((name, c.c_int32) for name in ("max_units", "max_restocked", "reserved")),
+        *((name, c.c_double) for name in fusion.AssociationSettings._fields[:-2]),
+    )
+
+
+class Hands(c.Structure):
+    _fields_ = (
+        *((name, c.c_void_p) for name in ("xyz_m", "variance_m2", "when")),
+        *((name, c.c_int32) for name in ("frames", "shoppers", "sides")),
+    )
+
+
+class Places(c.Structure):
+    _fields_ = (
+        *((name, c.c_void_p) for name in ("start", "center_m", "axes", "half_m")),
+        *((name, c.c_int32) for name in ("places", "boxes")),
+    )
+
+
+class Scene(c.Structure):
+    _fields_ = (
+        *((name, c.c_void_p) for name in ("delta_g", "sigma_g", "inside", "facing_product", "hands", "vision")),
+        *((name, c.c_void_p) for name in ("owner", "mass_g", "by_mass", "present")),
+        *((name, c.c_int32) for name in ("plates", "facings", "shoppers", "products")),
+        ("null", c.c_double),
+    )
+
+
+class Hypotheses(c.Structure):
+    _fields_ = (
+        *((name, c.c_void_p) for name in ("weight", "count", "record")),
+        ("n", c.c_int32),
+        ("stride", c.c_int32),
+    )
+
+
+class Evidence(c.Structure):
+    _fields_ = (
+        *((name, c.c_void_p) for name in ("part", "log_score", "echo", "together", "plate")),
+        *((name, c.c_int32) for name in ("explanations", "first_joint", "plates", "main_plate", "joint_main_plate")),
+        ("products", c.c_int32),
+        ("facings", c.c_int32),
+    )
+
+
+class Lineage(c.Structure):
+    _fields_ = (
+        *((name, c.c_void_p) for name in ("share", "joint_share", "column", "chosen")),
+        ("columns", c.c_int32),
+        ("used", c.c_int32),
+    )
 
 
 class Settings(c.Structure):

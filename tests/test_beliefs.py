@@ -53,7 +53,7 @@ def event(associator: Associator, key: int, plate: int, units: int) -> None:
 
 def clusters(associator: Associator) -> list[set[int]]:
     """Owners of each cluster."""
-    held = associator._beliefs._clusters
+    held = associator._hypothesiser.beliefs._clusters
     for owner, cluster in held.items():
         assert owner in cluster.owners
         assert set(cluster.held[:, 0].tolist()) <= cluster.owners

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 from c_library import tool
+from fusion import WeightEvent
+from fusion.device_records import Damage, DeviceStatus, decode
 
 FIRMWARE = Path(__file__).parents[1] / "ext" / "firmware"
-PROBLEMS = 5  # kinds of them
+PROBLEMS, KINDS = 7, 6
+TOOLS = {"host": ("g++",), "aarch64": ("aarch64-linux-gnu-g++", "qemu-aarch64")}
 BOARDS = ("an500", "an386")  # Cortex-M7 and M4F
 ALLOWED = {"memcpy", "memmove", "memset", "sqrt", "log", "exp", "__ctzdi2"}  # and __aeabi_*: the compiler's helpers
 MOST_RAM, MOST_FLASH, MOST_STACK, MOST_INSTRUCTIONS = 16 * 1024, 48 * 1024, 3 * 1024, 400
@@ -34,7 +37,7 @@ def module(name: str) -> ModuleType:
 
 def build(board: str, out: Path, program: str = "replay") -> subprocess.CompletedProcess[str]:
     """Build for a board, and run."""
-    for name in ("g++",) if board == "host" else ("arm-none-eabi-g++", "qemu-system-arm"):
+    for name in TOOLS.get(board, ("arm-none-eabi-g++", "qemu-system-arm")):
         tool(name)
     command = [tool("make"), "-s", "-C", str(FIRMWARE), f"BOARD={board}", f"PROGRAM={program}", f"OUT={out}", "run"]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
@@ -75,8 +78,6 @@ def test_the_golden_problems_come_out_again(tmp_path: Path) -> None:
 
 
 def test_the_golden_recording_is_not_empty() -> None:
-    from fusion.device_records import Damage, DeviceStatus, decode
-
     records = list(decode(golden("records"), 12))
     assert not any(isinstance(record, Damage) for record in records)
     bodies = [body for _, body in records]  # type: ignore[misc]
@@ -85,8 +86,9 @@ def test_the_golden_recording_is_not_empty() -> None:
     assert sum(isinstance(b, DeviceStatus) for b in bodies) >= 59
 
 
-def test_on_this_machine(tmp_path: Path) -> None:
-    done = build("host", tmp_path)
+@pytest.mark.parametrize("machine", TOOLS)
+def test_on_this_machine_and_on_a_gateway(machine: str, tmp_path: Path) -> None:
+    done = build(machine, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "records").read_bytes() == golden("records")
 
@@ -97,14 +99,14 @@ def test_on_the_boards(board: tuple[Path, dict[str, int]]) -> None:
     assert figures["records"] > 60
 
 
-@pytest.mark.parametrize("board", ["host", *BOARDS])
+@pytest.mark.parametrize("board", [*TOOLS, *BOARDS])
 def test_all_kernels(board: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The engine's numbers, to the bit where no logarithm is involved; in little enough flash."""
     done = build(board, tmp_path, "kernels")
     assert done.returncode == 0, done.stdout + done.stderr
     figures = told(done.stderr)
     assert figures["problems"] == PROBLEMS
-    if board == "host":
+    if board in TOOLS:
         return
     figures |= module("figures").figures(tmp_path)
     assert figures["flash_bytes"] <= MOST_FLASH_OF_ALL
@@ -112,9 +114,37 @@ def test_all_kernels(board: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     show(capsys, f"{board}, all kernels", figures)
 
 
+def test_a_gateway_tells_who_took_what(tmp_path: Path) -> None:
+    """The same words on two processors: a line for each final change of the golden recording."""
+    told = []
+    for machine in TOOLS:
+        done = build(machine, tmp_path / machine, "gateway")
+        assert done.returncode == 0, done.stdout + done.stderr
+        told.append((tmp_path / machine / "records").read_text(encoding="utf-8"))
+    assert told[0] == told[1]
+    found = re.findall(r"^event (\d+), \S+ g: (.+), p = (0\.\d{9})$", told[0], re.MULTILINE)
+    bodies = [record[1] for record in decode(golden("records"), 12) if not isinstance(record, Damage)]
+    finals = [b.id for b in bodies if isinstance(b, WeightEvent) and b.kind == "change" and b.final]
+    assert [int(id_) for id_, _, _ in found] == finals
+    assert "shopper 0 takes 1 of product 3" in [what for _, what, _ in found]
+    assert all(float(p) > 0.9 for _, _, p in found)
+
+
+def test_a_gateway_passes_over_rubbish(tmp_path: Path) -> None:
+    assert build("host", tmp_path, "gateway").returncode == 0
+    known = (tmp_path / "records").read_bytes()
+    data = golden("records")
+    for spoilt in (b"rubbish" + data, data[:300] + b"FW\x01" + data[300:], data + data[:50]):
+        done = subprocess.run([tmp_path / "gateway"], input=spoilt, capture_output=True, check=False)
+        assert done.returncode == 1
+        assert b"belong to no record" in done.stderr
+        assert len(done.stdout.splitlines()) >= len(known.splitlines()) - 1
+    assert subprocess.run([tmp_path / "gateway"], input=data, capture_output=True, check=False).returncode == 0
+
+
 @pytest.mark.parametrize(("program", "name"), [("replay", "records"), ("kernels", "kernels")])
 def test_a_difference_is_an_exit_code(program: str, name: str, tmp_path: Path) -> None:
-    """One bit of what is expected is wrong: of the last record, or of the last speed of the last track."""
+    """One bit of what is expected is wrong: of the last record, or of the last hypothesis."""
     tool("g++")
     shutil.copytree(FIRMWARE, tmp_path / "ext" / "firmware", ignore=shutil.ignore_patterns("build"))
     shutil.copytree(FIRMWARE.parent / "core", tmp_path / "ext" / "core")
@@ -125,7 +155,7 @@ def test_a_difference_is_an_exit_code(program: str, name: str, tmp_path: Path) -
     command = [tool("make"), "-s", "-C", path.parents[1], "BOARD=host", f"PROGRAM={program}", f"OUT={tmp_path}"]
     subprocess.run(command, check=True, capture_output=True)
     code = subprocess.run([tmp_path / program], capture_output=True, check=False).returncode
-    assert code == (1 if program == "replay" else 10 + PROBLEMS)
+    assert code == (1 if program == "replay" else 10 + KINDS)
 
 
 def test_what_it_takes(board: tuple[Path, dict[str, int]], capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fusion import association, use_backend
+from fusion import hypothesising, readings, use_backend
 from fusion.association import AssociationSettings, Associator, Joint
 from fusion.reference.association import log_echo
 from fusion.store import Box, Facing, Fixture, Plate, Product, Shelf, Store
@@ -60,10 +60,12 @@ class Few(Associator):
     def begin(self, seed: int, most: int) -> None:
         self.rng, self.most = np.random.default_rng(seed), most
         self.drawn: list[tuple[Any, Any]] = []
-        self._ledger.gains = lambda parts, _: np.zeros(len(parts))  # type: ignore[method-assign]
+        thinker = self._hypothesiser
+        thinker.ledger.gains = lambda parts, _: np.zeros(len(parts))  # type: ignore[method-assign]
+        self._every, thinker._explain = thinker._explain, self._few  # type: ignore[method-assign]
 
-    def _explain(self, *arguments: Any) -> tuple[Any, Any, Any]:
-        parts, terms, score = super()._explain(*arguments)
+    def _few(self, *arguments: Any) -> tuple[Any, Any, Any]:
+        parts, terms, score = self._every(*arguments)
         best = np.argsort(-score[1:], kind="stable")[:80] + 1
         chosen = np.concatenate([[0], self.rng.permutation(best)[: self.most - 1]])
         score = np.maximum(score[chosen], score.max() - self.rng.uniform(1, 6, len(chosen)))
@@ -263,7 +265,7 @@ def check(associator: Few, steps: list[Step], expected: list[tuple[float, Record
         baskets = {tuple(sorted(basket.items())): p for basket, p in associator.baskets(name)}
         _same(baskets, summed((_basket(state, owner), p) for p, state, _ in expected))
     everything = set(associator._owners.values()) | {-1 - k for k in range(len(PLATES))}
-    cluster = associator._beliefs.gather({o for o in everything if o < STAFF})
+    cluster = associator._hypothesiser.beliefs.gather({o for o in everything if o < STAFF})
     assert len(cluster.weight) < 4000
     states = [
         tuple(((o, p), q) for o, p, q in cluster.records[h, :n].tolist()) for h, n in enumerate(cluster.count.tolist())
@@ -288,8 +290,8 @@ def _same(found: dict[Any, float], expected: dict[Any, float]) -> None:
 @pytest.mark.parametrize("first", range(0, WORLDS, BATCH))
 def test_posteriors_are_those_of_brute_force(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty random worlds, plain Python and native; also the echo, and two events as one."""
-    monkeypatch.setattr(association, "DOUBT", 0.0)
-    monkeypatch.setattr(association, "NEARBY", 1e-300)
+    monkeypatch.setattr(hypothesising, "DOUBT", 0.0)
+    monkeypatch.setattr(readings, "NEARBY", 1e-300)
     for seed in range(first, first + BATCH):
         expected: list[tuple[float, Records, Chosen]] = []
         for backend in ("native", "reference"):

@@ -78,7 +78,15 @@ class TestDocument:
                 }
             ],
         }
-        assert health == {"plates": [], "cameras": [], "late": 2, "dropped": 1, "unused": 0}
+        assert health == {
+            "plates": [],
+            "cameras": [],
+            "late": 2,
+            "dropped": 1,
+            "unused": 0,
+            "devices": [],
+            "unknown": 0,
+        }
 
     def test_nothing_happened(self) -> None:
         document = Outcome().to_dict()

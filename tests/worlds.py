@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion import backends
-from fusion.association import LARGEST, AssociationSettings
+from fusion.association import AssociationSettings
+from fusion.readings import LARGEST
 
 Array = NDArray[Any]
 STAFF = 1 << 30

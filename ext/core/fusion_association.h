@@ -38,7 +38,7 @@ typedef struct fusion_association_settings {
     double null, doubted;              /* a change is not the store's; and where the segmentation doubts it */
     double echo, echo_sigma_g;         /* what is foreign goes away next; differing by this, g */
     double more_units, more_restocked; /* one more unit moves along; for staff */
-    double coincidence;                /* one more, different thing moves in one event */
+    double coincidence, exchanging;    /* one more, different thing moves in one event; the other way */
     double returning, misplacing;      /* an event is a return; not to its home */
     double stray, foreign;             /* a taken item was misplaced before; what is put down nobody carried */
     double handing_over;               /* what is put down another carried */

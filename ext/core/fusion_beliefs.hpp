@@ -23,9 +23,10 @@ inline int read_settings(const fusion_association_settings* given, AssociationSe
     if (!usable(given)) return FUSION_BAD_ARGUMENT;
     const fusion_association_settings& g = *given;
     if (g.abi != FUSION_ABI) return FUSION_ABI_MISMATCH;
-    for (const double probability : {g.track_miss, g.track_swap, g.mass_spread, g.wrong_mass, g.cross_talk, g.overhang,
-                                     g.null, g.doubted, g.echo, g.more_units, g.more_restocked, g.coincidence,
-                                     g.returning, g.misplacing, g.stray, g.foreign, g.handing_over, g.negligible})
+    for (const double probability :
+         {g.track_miss, g.track_swap, g.mass_spread, g.wrong_mass, g.cross_talk, g.overhang, g.null, g.doubted, g.echo,
+          g.more_units, g.more_restocked, g.coincidence, g.exchanging, g.returning, g.misplacing, g.stray, g.foreign,
+          g.handing_over, g.negligible})
         if (!(probability >= 1e-100 && probability < 1.0)) return FUSION_BAD_ARGUMENT;
     for (const double length :
          {g.reach_sigma_m, g.bystander_m, g.miss_sigma_m, g.lightest_g, g.heaviest_g, g.echo_sigma_g})
@@ -40,7 +41,7 @@ inline int read_settings(const fusion_association_settings* given, AssociationSe
     s.cross_talk = g.cross_talk, s.overhang = g.overhang, s.null = g.null, s.doubted = g.doubted;
     s.echo = g.echo, s.echo_sigma_g = g.echo_sigma_g;
     s.more_units = g.more_units, s.more_restocked = g.more_restocked;
-    s.coincidence = g.coincidence, s.returning = g.returning, s.misplacing = g.misplacing;
+    s.coincidence = g.coincidence, s.exchanging = g.exchanging, s.returning = g.returning, s.misplacing = g.misplacing;
     s.stray = g.stray, s.foreign = g.foreign, s.handing_over = g.handing_over, s.negligible = g.negligible;
     s.max_units = g.max_units, s.max_restocked = g.max_restocked;
     return FUSION_OK;

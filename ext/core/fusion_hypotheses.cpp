@@ -56,8 +56,9 @@ bool sound(const fusion_evidence* given, std::int32_t hypotheses) {
     bool fine = known(e.main_plate) && known(e.joint_main_plate);
     for (std::int32_t k = 0; k < e.plates; ++k) fine &= known(e.plate[k]);
     const auto plain = [](double x) { return x >= -1e9 && x <= 1e9; };
-    for (std::uint64_t i = 0; i < n; ++i) fine &= plain(e.log_score[i]);
-    for (std::uint64_t i = 0; i < h; ++i) fine &= plain(e.echo[i]) && plain(e.together[i]);
+    const auto possible = [plain](double x) { return plain(x) || x == kNever; };
+    for (std::uint64_t i = 0; i < n; ++i) fine &= i == 0 ? plain(e.log_score[i]) : possible(e.log_score[i]);
+    for (std::uint64_t i = 0; i < h; ++i) fine &= plain(e.echo[i]) && possible(e.together[i]);
     for (std::uint64_t i = 0; i < 3 * n; ++i) {
         const fusion_part& p = e.part[i];
         fine &= p.product < 0 || (p.shopper >= 0 && p.place >= 0 && p.quantity != 0 &&

@@ -106,7 +106,7 @@ inline double most_feasible(const Part& part, const Anywhere& anywhere, const Sc
     const double where = part.place > 0 ? log.home : log.misplacing;
     if (part.shopper >= kStaff) return log.taking + where;
     const bool known = anywhere.has(part.shopper, part.product);
-    return log.returning + where + (known ? 0.0 : std::fmax(log.foreign, log.handing_over));
+    return log.returning + where + (known ? 0.0 : std::max(log.foreign, log.handing_over));
 }
 
 /// Change a hypothesis by one part; what the shopper returns comes from `source`, if >= 0, or from himself. Returns the
@@ -207,8 +207,8 @@ struct Shortlist {
     void take(std::size_t more, double negligible) {
         const std::size_t end = n + more;
         for (std::size_t k = n; k < end; ++k) {
-            best = std::fmax(best, branches[k].value);
-            if (branches[k].value >= std::fmax(least, best + negligible)) branches[n++] = branches[k];
+            best = std::max(best, branches[k].value);
+            if (branches[k].value >= std::max(least, best + negligible)) branches[n++] = branches[k];
         }
         if (n >= 2 * most) {
             std::nth_element(branches, branches + most - 1, branches + n, better);
@@ -225,8 +225,8 @@ inline std::size_t order_explanations(const Hypotheses& in, const Evidence& evid
     const Anywhere anywhere(in);
     double heaviest = kNever, surely = kNever;  // surely: what the best branch has at least
     for (std::size_t h = 0; h < in.n; ++h) {
-        heaviest = std::fmax(heaviest, in.weight[h]);
-        surely = std::fmax(surely, in.weight[h] + all.log_score[0] + evidence.echo[h]);
+        heaviest = std::max(heaviest, in.weight[h]);
+        surely = std::max(surely, in.weight[h] + all.log_score[0] + evidence.echo[h]);
     }
     double* reach = room.reach;
     for (std::size_t e = 1; e < all.n; ++e) {
@@ -237,7 +237,7 @@ inline std::size_t order_explanations(const Hypotheses& in, const Evidence& evid
             reach[e] += most_feasible(part, anywhere, scene, log);
             plain &= part.quantity < 0 && part.place > 0;
         }
-        if (plain) surely = std::fmax(surely, heaviest + reach[e]);
+        if (plain) surely = std::max(surely, heaviest + reach[e]);
     }
     constexpr double kRounding = 1e-9;  // nats: sums are not added up in one order
     std::size_t n = 0;
@@ -262,7 +262,7 @@ inline void list_branches(const Hypotheses& in, const Evidence& evidence, const 
         list.take(1, log.negligible);
         for (std::size_t i = 0; i < candidates; ++i) {
             const int32_t e = room.order[i];
-            if (in.weight[h] + reach[e] < std::fmax(list.least, list.best + log.negligible)) break;
+            if (in.weight[h] + reach[e] < std::max(list.least, list.best + log.negligible)) break;
             double v = in.weight[h] + all.log_score[e];
             if (static_cast<std::size_t>(e) >= evidence.first_joint) v += evidence.together[h];
             const std::size_t more = branch_out(in, h, e, v, all.parts[e], scene, log, list.branches + list.n);

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fusion
+from fusion import backends
 from fusion.camera import pack
 from fusion.matching import camera_blocks
 
 SEED = 20261
-TRIANGULATE, ASSIGN, K_BEST, MARGINALS, TRACK = range(1, 6)
+TRIANGULATE, ASSIGN, K_BEST, MARGINALS, TRACK, ASSOCIATE = range(1, 7)
 FIRST_NS = 1_600_000_000_000_000_000
 
 
@@ -124,11 +125,74 @@ def tracking(rng: np.random.Generator) -> bytes:
     return head + frames + words(*told)
 
 
+def association(rng: np.random.Generator) -> bytes:
+    """Write two events of three shoppers, the second in the light of the first: hands, explanations, hypotheses."""
+    frames, shoppers, places, room, stride = 15, 3, 3, 16, 18
+    start, half = np.arange(places + 1, dtype=np.int32), np.full((places, 3), 0.15)
+    centre = np.array([[0.0, 0.0, 1.0], [-0.15, 0.0, 1.0], [0.15, 0.0, 1.0]])
+    axes = np.tile(np.eye(3), (places, 1, 1))
+    mass_g = np.array([500.0, 250.0, 120.0, np.nan])
+    by_mass, present = np.argsort(mass_g, kind="stable").astype(np.int32), np.ones(4, np.uint8)
+    facing_product, inside = np.array([0, 1], np.int32), np.array([[1, 1], [1, 0], [0, 1]], np.uint8)
+    settings, vision = fusion.AssociationSettings(), np.zeros((shoppers, len(mass_g)))
+    hypotheses = np.zeros(1), np.zeros(1, np.int32), np.zeros((1, stride, 3), np.int32)
+    out = b""
+    for delta_g in (np.array([-499.0, -4.0]), np.array([3.0, 251.0])):
+        hands = centre[:1] + rng.normal(0, 0.3, (frames, shoppers, 2, 3))
+        hands[:, 1] = centre[1] + rng.normal(0, 0.05, (frames, 2, 3))
+        hands[rng.random((frames, shoppers, 2)) < 0.2] = np.nan
+        variance, when, sigma_g = np.full(hands.shape[:3], 0.0004), np.full(frames, 1 / frames), np.array([0.8, 1.1])
+
+        event = delta_g, sigma_g, (hands, variance, when), hypotheses
+
+        def solve(event: Any = event) -> tuple[NDArray[Any], ...]:
+            delta_g, sigma_g, given, old = event
+            llr = backends.kernels("association").hand_log_likelihood(*given, start, centre, axes, half, settings)
+            parts, terms, score = np.zeros((2048, 3, 4), np.int32), np.zeros((2048, 4)), np.zeros(2048)
+            scene = delta_g, sigma_g, inside, facing_product, llr, vision, np.zeros(shoppers, np.uint8)
+            known = mass_g, by_mass, present, settings.null
+            n = backends.kernels("explanations").explain(*scene, *known, parts, terms, score, settings)
+            parts, score = parts[:n].copy(), score[:n].copy()
+            new = np.zeros(room), np.zeros(room, np.int32), np.zeros((room, stride, 3), np.int32)
+            shares = np.zeros((2, room, len(old[0])))
+            columns, chosen = np.zeros(n, np.int32), np.zeros((room, n))
+            even, identity = np.zeros(len(old[0])), np.arange(2, dtype=np.int32)
+            main = np.full(2, np.abs(delta_g).argmax(), np.int32)
+            kept, _ = backends.kernels("hypotheses").update(
+                *old,
+                even,
+                even,
+                parts,
+                score,
+                n,
+                identity,
+                main,
+                len(mass_g),
+                2,
+                *new,
+                *shares,
+                columns,
+                chosen,
+                settings,
+            )  # fmt: skip
+            new[2][np.arange(stride) >= new[1][:, None]] = 0  # what lies behind the count is rubbish
+            return llr, parts, score, *(a[:kept].copy() for a in new)
+
+        llr, parts, score, *made = agreed(solve)
+        out += words(ASSOCIATE, frames, shoppers, 2, places, hands, variance, when, start, centre, axes, half, llr)
+        out += words(2, 2, len(mass_g), delta_g, sigma_g, inside, facing_product, vision, mass_g, by_mass, present)
+        out += words(np.array([settings.null]), len(score), parts, score)
+        out += words(len(hypotheses[0]), stride, *hypotheses)
+        out += words(int(np.abs(delta_g).argmax()), room, len(made[0]), *made)
+        hypotheses = tuple(made)
+    return out
+
+
 def main(path: Path) -> None:
     """Write the file."""
     rng = np.random.Generator(np.random.PCG64(SEED))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(triangulation(rng) + assignment(rng) + tracking(rng) + words(0))
+    path.write_bytes(triangulation(rng) + assignment(rng) + tracking(rng) + association(rng) + words(0))
 
 
 if __name__ == "__main__":

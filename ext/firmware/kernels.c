@@ -11,7 +11,7 @@
 
 extern const uint64_t golden_kernels[];
 
-enum { END, TRIANGULATE, ASSIGN, K_BEST, MARGINALS, TRACK };
+enum { END, TRIANGULATE, ASSIGN, K_BEST, MARGINALS, TRACK, ASSOCIATE };
 #define MEMORY_BYTES (256 * 1024)
 #define TOLERANCE 1e-12
 
@@ -166,8 +166,114 @@ static void track(void) {
     for (int32_t i = 0; i < count; ++i) same(told[i].velocity_m_s[0], 24, 0);
 }
 
+static void log_likelihood(const fusion_association_settings* settings, int32_t* shoppers, double** llr) {
+    fusion_hands hands = {0};
+    fusion_places places = {0};
+    hands.frames = whole();
+    hands.shoppers = *shoppers = whole();
+    hands.sides = whole();
+    places.places = places.boxes = whole();
+    const size_t seen = (size_t)hands.frames * (size_t)hands.shoppers * (size_t)hands.sides, n = (size_t)places.boxes;
+    hands.xyz_m = numbers(3 * seen);
+    hands.variance_m2 = numbers(seen);
+    hands.when = numbers((size_t)hands.frames);
+    places.start = array(n + 1, sizeof(int32_t));
+    places.center_m = numbers(3 * n);
+    places.axes = numbers(9 * n);
+    places.half_m = numbers(3 * n);
+    *llr = room((size_t)hands.shoppers * n * sizeof(double));
+    must(fusion_hand_log_likelihood(settings, &hands, &places, *llr));
+    same(*llr, (size_t)hands.shoppers * n, TOLERANCE);
+}
+
+static void explain(const fusion_association_settings* settings, fusion_evidence* evidence) {
+    fusion_scene scene = {0};
+    double* llr;
+    log_likelihood(settings, &scene.shoppers, &llr);
+    scene.plates = evidence->plates = whole();
+    scene.facings = evidence->facings = whole();
+    scene.products = evidence->products = whole();
+    const size_t plates = (size_t)scene.plates, products = (size_t)scene.products, shoppers = (size_t)scene.shoppers;
+    scene.delta_g = numbers(plates);
+    scene.sigma_g = numbers(plates);
+    scene.inside = array((size_t)(1 + scene.facings) * plates, 1);
+    scene.facing_product = array((size_t)scene.facings, sizeof(int32_t));
+    scene.hands = llr;
+    scene.vision = numbers(shoppers * products);
+    scene.mass_g = numbers(products);
+    scene.by_mass = array(products, sizeof(int32_t));
+    scene.present = array(products, 1);
+    scene.null = *numbers(1);
+    int32_t *const owner = room(shoppers * sizeof *owner), *const plate = room(plates * sizeof *plate);
+    for (int32_t i = 0; i < scene.shoppers; ++i) owner[i] = i;
+    for (int32_t i = 0; i < scene.plates; ++i) plate[i] = i;
+    scene.owner = owner;
+    evidence->plate = plate;
+    const int32_t expected = whole();
+    const size_t n = (size_t)expected;
+    size_t bytes;
+    must(fusion_explain_size(settings, scene.facings, scene.shoppers, scene.products, &bytes));
+    void* const scratch = room(bytes);
+    fusion_part* const part = room(n * FUSION_PARTS * sizeof *part);
+    double *const term = room(4 * n * sizeof *term), *const score = room(n * sizeof *score);
+    int32_t found;
+    must(fusion_explain(settings, &scene, part, term, score, expected, &found, scratch, bytes));
+    if (found != expected) differs();
+    same_bytes(part, n * FUSION_PARTS * sizeof *part);
+    same(score, n, TOLERANCE);
+    evidence->part = part;
+    evidence->log_score = score;
+    evidence->explanations = evidence->first_joint = expected;
+}
+
+static void associate(void) {
+    fusion_association_settings settings;
+    fusion_evidence evidence = {0};
+    must(fusion_association_defaults(&settings));
+    explain(&settings, &evidence);
+    fusion_hypotheses old = {0}, made = {0};
+    old.n = whole();
+    old.stride = whole();
+    const size_t n = (size_t)old.n;
+    double* const even = room(n * sizeof *even);
+    for (size_t i = 0; i < n; ++i) even[i] = 0;
+    evidence.echo = evidence.together = even;
+    old.weight = room(n * sizeof *old.weight);
+    old.count = room(n * sizeof *old.count);
+    old.record = room(n * (size_t)old.stride * sizeof *old.record);
+    memcpy(old.weight, numbers(n), n * sizeof *old.weight);
+    memcpy(old.count, array(n, sizeof *old.count), n * sizeof *old.count);
+    memcpy(old.record, array(n * (size_t)old.stride, sizeof *old.record), n * (size_t)old.stride * sizeof *old.record);
+    evidence.main_plate = evidence.joint_main_plate = whole();
+    made.n = whole();
+    made.stride = old.stride;
+    const size_t most = (size_t)made.n, stride = (size_t)made.stride, columns = (size_t)evidence.explanations;
+    made.weight = room(most * sizeof *made.weight);
+    made.count = room(most * sizeof *made.count);
+    made.record = room(most * stride * sizeof *made.record);
+    fusion_lineage lineage = {0};
+    lineage.share = room(most * n * sizeof *lineage.share);
+    lineage.joint_share = room(most * n * sizeof *lineage.joint_share);
+    lineage.column = room(columns * sizeof *lineage.column);
+    lineage.chosen = room(most * columns * sizeof *lineage.chosen);
+    lineage.columns = evidence.explanations;
+    size_t bytes;
+    must(fusion_hypotheses_update_size(&old, &evidence, &made, &bytes));
+    void* const scratch = room(bytes);
+    int32_t kept;
+    must(fusion_hypotheses_update(&settings, &old, &evidence, &made, &lineage, &kept, scratch, bytes));
+    if (kept != whole()) differs();
+    for (size_t i = 0; i < (size_t)kept; ++i) { /* what lies behind the count is rubbish */
+        const size_t used = (size_t)made.count[i];
+        memset(made.record + i * stride + used, 0, (stride - used) * sizeof *made.record);
+    }
+    same(made.weight, (size_t)kept, TOLERANCE);
+    same_bytes(made.count, (size_t)kept * sizeof *made.count);
+    same_bytes(made.record, (size_t)kept * stride * sizeof *made.record);
+}
+
 int main(void) {
-    static void (*const solve[])(void) = {NULL, triangulate, assign, k_best, marginals, track};
+    static void (*const solve[])(void) = {NULL, triangulate, assign, k_best, marginals, track, associate};
     uint32_t problems = 0;
     size_t most = 0;
     port_start();

@@ -6,7 +6,7 @@ float shelf_grams(const shelf_cell* cell, int32_t counts) {
     if (counts == SHELF_MISSING) return NAN;
     const float most = 131071.0f; /* beyond every cell's capacity; a finer step could not be kept there */
     const float grams = (float)((int64_t)counts - cell->zero) * cell->grams_per_count;
-    if (!(grams > -most && grams < most)) return grams > 0 ? most : -most;
+    if (!(grams > -most && grams < most)) return grams > 0 ? most : (grams < 0 ? -most : NAN);
     const float steps = grams * 64.0f;
     return (float)(int32_t)(steps < 0 ? steps - 0.5f : steps + 0.5f) * (1.0f / 64.0f);
 }

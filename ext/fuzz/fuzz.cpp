@@ -6,8 +6,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     Input in(data, size);
-    void (*const parts[])(Input&) = {segmentation, triangulation, assignment, ranking,
-                                     sparse,       marginals,     matching,   tracking};
+    void (*const parts[])(Input&) = {segmentation, triangulation, assignment, ranking,    sparse,
+                                     marginals,    matching,      tracking,   association};
     parts[in.byte() % (sizeof parts / sizeof *parts)](in);
     return 0;
 }

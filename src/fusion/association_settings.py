@@ -48,7 +48,7 @@ class AssociationSettings(NamedTuple):
     """The same for staff."""
     coincidence: float = 0.02
     """One more, different thing moves within one event."""
-    exchanging: float = 0.1
+    exchanging: float = 0.3
     """Of two things that move within one event, one comes and the other goes."""
     returning: float = 0.3
     """An event is a return; for staff, a take."""
@@ -58,8 +58,8 @@ class AssociationSettings(NamedTuple):
     """A taken item had been misplaced before anybody watched."""
     foreign: float = 0.02
     """A shopper puts down what nobody was known to carry."""
-    handing_over: float = 0.05
-    """A shopper puts down what another carried."""
+    handing_over: float = 0.01
+    """A shopper puts down what another carried: rare, and whoever presses on a shelf by that weight seems to."""
     negligible: float = 1e-6
     """Explanations and hypotheses less probable than this, relative to the best, are dropped."""
     max_units: int = 4

@@ -1,7 +1,8 @@
 """What is believed about everybody: sure things one by one, doubtful ones in clusters of hypotheses."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
+from math import log
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,29 @@ class Beliefs:
         cluster.advance(weight[:kept], n[:kept], records[:kept], node)
         self.release(cluster)
 
+    def weigh(self, owners: Iterable[int], log_likelihood: Callable[[Basket], float]) -> None:
+        """Weigh all hypotheses by what they say that these owners carry together; what is sure stays as it is.
+
+        Raises
+        ------
+        ValueError
+            If a log-likelihood is NaN or infinite; no probability is changed then.
+        """
+        owners = set(owners)
+        if not any(owner in self._clusters for owner in owners):
+            return
+        cluster = self.gather(owners)
+        gain = np.array([log_likelihood(_contents(cluster, h, owners)) for h in range(len(cluster.weight))])
+        if not np.isfinite(gain).all():
+            raise ValueError(f"log_likelihood must be finite; got {gain}")
+        weight = cluster.weight + gain
+        order = np.argsort(-weight, kind="stable")
+        order = order[weight[order] >= weight[order[0]] + log(self._settings.negligible)]
+        weight = weight[order] - np.logaddexp.reduce(weight[order])
+        node = self.node([(cluster.node, np.eye(len(cluster.weight))[order])])
+        cluster.advance(weight, cluster.count[order], cluster.records[order], node)
+        self.release(cluster)
+
     def baskets(self, owners: Iterable[int]) -> list[tuple[Basket, float]]:
         """Tell what owners may carry together, most probable first."""
         contents: dict[Basket, float] = {(): 1.0}
@@ -146,13 +170,18 @@ def _carried(cluster: Cluster, owners: set[int]) -> dict[Basket, float]:
     """Probabilities of what owners of a cluster carry together."""
     found: dict[Basket, float] = {}
     for h, p in enumerate(np.exp(cluster.weight).tolist()):
-        units: dict[int, int] = {}
-        for owner, product, quantity in cluster.records[h, : cluster.count[h]].tolist():
-            if owner in owners:
-                units[product] = units.get(product, 0) + quantity
-        basket = tuple(sorted(units.items()))
+        basket = _contents(cluster, h, owners)
         found[basket] = found.get(basket, 0.0) + p
     return found
+
+
+def _contents(cluster: Cluster, h: int, owners: set[int]) -> Basket:
+    """Tell what owners carry together in one hypothesis."""
+    units: dict[int, int] = {}
+    for owner, product, quantity in cluster.records[h, : cluster.count[h]].tolist():
+        if owner in owners:
+            units[product] = units.get(product, 0) + quantity
+    return tuple(sorted(units.items()))
 
 
 def _combined(one: dict[Basket, float], other: dict[Basket, float]) -> dict[Basket, float]:

@@ -1,8 +1,9 @@
 """Carts: what a shopper probably carries becomes a receipt with confidence, evidence and marks for review."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from fusion import portions
 from fusion.confidence import ConfidenceModel
 from fusion.receipts import Interaction, Receipt, ReceiptLine
 from fusion.review import ReviewPolicy
@@ -24,15 +25,16 @@ def cart(
     confidence: ConfidenceModel | None = None,
     *,
     final: bool,
+    members: tuple[str, ...] = (),
 ) -> Receipt:
-    """Write one shopper's receipt from what he probably carries.
+    """Write the receipt of one shopper, or of one account, from what is probably carried.
 
     Parameters
     ----------
     store : Store
         For the products' names and prices.
     shopper : str
-        Whose.
+        Whose: the shopper, or the account.
     baskets : sequence of (dict, float)
         Possible contents (product to quantity) with their probabilities; see `Associator.baskets`.
     interactions : sequence of Interaction
@@ -46,29 +48,43 @@ def cart(
         Calibrates the probabilities first.
     final : bool
         Nothing open can change it any more.
+    members : tuple of str
+        Of an account: its shoppers.
     """
-    lines, doubts = [], []
-    caused = _caused(shopper, interactions)
-    for product in sorted({product for basket, _ in baskets for product in basket}):
-        quantity, quantities = _quantities(product, baskets, confidence)
+    lines, doubts, told = [], [], dict[str, int]()
+    shoppers = members or (shopper,)
+    caused, by_id = _caused(shoppers, interactions), {i.id: i for i in interactions}
+    # Of goods sold by weight as much may have come back as went, by count, and yet something is missing.
+    weighed = {product for product in caused if store.product_by_id[product].by_weight}
+    for product in sorted({product for basket, _ in baskets for product in basket} | weighed):
+        carried, quantities = _quantities(product, baskets, confidence)
+        quantity = carried
+        evidence, grams = _evidence(caused.get(product, {})), None
+        if product in weighed:
+            found = portions.kept(store, shoppers, product, [by_id[i] for i in evidence])
+            quantity, shifted = portions.counted(carried, dict(quantities), found)
+            quantities, grams = tuple(sorted(shifted.items())), max(found.grams, 0.0)
         if policy is None:
             review = dict(quantities)[quantity] < review_below
         else:
-            decision = policy.decide(quantity, quantities, store.price_of(product))
-            review, quantity = decision == "review", 0 if decision == "drop" else quantity
+            portion_g = grams / quantity if grams and quantity else None
+            decision = policy.decide(quantity, quantities, store.price_of(product, portion_g))
+            review = decision == "review"
+            carried, quantity = (0, 0) if decision == "drop" and quantity else (carried, quantity)
         sure = dict(quantities).get(quantity, 0.0)
-        evidence = _evidence(caused.get(product, {}))
-        line = ReceiptLine(product, store.product_by_id[product].name, quantity, sure, review, evidence, quantities)
+        name = store.product_by_id[product].name
+        line = ReceiptLine(product, name, quantity, sure, review, evidence, quantities, grams if quantity else None)
+        if carried:
+            told[product] = carried
         if quantity:
             lines.append(line)
         elif review or sure <= 1.0 - DOUBT:
             doubts.append(line)
-    told = {line.product: line.quantity for line in lines}
     sure = min(math.fsum(p for basket, p in baskets if basket == told), 1.0)
     if confidence is not None:
         sure = confidence.receipt(sure)
     doubtful = any(line.needs_review for line in (*lines, *doubts)) or (policy is None and sure < review_below)
-    return Receipt(shopper, final, sure, doubtful, tuple(lines), tuple(doubts))
+    return Receipt(shopper, final, sure, doubtful, tuple(lines), tuple(doubts), members)
 
 
 def _quantities(
@@ -86,12 +102,12 @@ def _quantities(
     return quantity, tuple(sorted(quantities.items()))
 
 
-def _caused(shopper: str, interactions: Sequence[Interaction]) -> dict[str, dict[str, float]]:
-    """Return by product how probably this shopper moved it, in whatever quantity, in each interaction."""
+def _caused(shoppers: Collection[str], interactions: Sequence[Interaction]) -> dict[str, dict[str, float]]:
+    """Return by product how probably these shoppers moved it, in whatever quantity, in each interaction."""
     caused: dict[str, dict[str, float]] = {}
     for interaction in interactions:
         for c in interaction.candidates:
-            if c.shopper == shopper:
+            if c.shopper in shoppers:
                 moved = caused.setdefault(c.product, {})
                 moved[interaction.id] = moved.get(interaction.id, 0.0) + c.probability
     return caused

@@ -5,17 +5,20 @@ once; what comes later than the watermark is counted, and neither used nor lost 
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion import validation
+from fusion.accounts import Party, Visits
 from fusion.association import AssociationSettings, Associator, Candidate, Joint
 from fusion.carts import cart
 from fusion.confidence import ConfidenceModel
 from fusion.fixture_scales import Scale
+from fusion.looks import FOREVER_NS, Looks, LookSettings, Span
 from fusion.observations import DeviceEvents, GateEvent, ItemScores, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt
@@ -25,6 +28,7 @@ from fusion.segmentation import WeightEvent
 from fusion.segmentation_settings import SegmentationSettings
 from fusion.sight import Sight
 from fusion.store import Store
+from fusion.tag_gate import TagGate
 from fusion.tracking import TrackingSettings
 
 NS = 1_000_000_000
@@ -56,7 +60,11 @@ class EngineSettings:
         Decides by money what is charged, reviewed or dropped.
     rate_hz : float
         Sampling rate of the scales.
-    segmentation, association, tracking
+    absence_s : float
+        A shopper whom neither targets nor tracks have shown for so long, while they show where others are, has left,
+        though the gate does not say so: his receipt is final, and marked for review. Without targets and tracks
+        nobody is absent.
+    segmentation, association, tracking, looks
         Settings of the stages. Stamps of cameras are some tenths of a second off, as exposure, encoding and network
         add up to; tracking learns by how much.
     """
@@ -69,6 +77,8 @@ class EngineSettings:
     segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
     tracking: TrackingSettings = TRACKING
+    looks: LookSettings = field(default_factory=LookSettings)
+    absence_s: float = 120.0
 
     def __post_init__(self) -> None:
         validation.number("lateness_s", self.lateness_s, at_least=0.0)
@@ -77,6 +87,8 @@ class EngineSettings:
         if self.review is not None:
             validation.instance("review", self.review, ReviewPolicy)
         validation.number("rate_hz", self.rate_hz, above=0.0)
+        validation.instance("looks", self.looks, LookSettings)
+        validation.number("absence_s", self.absence_s, above=0.0, at_most=1e6)
 
 
 class Engine:
@@ -113,14 +125,13 @@ class Engine:
         self._scales = {f.id: Scale(f, store.planogram, s.rate_hz, s.segmentation) for f in store.fixtures}
         self._associator = Associator(store, settings=s.association)
         self._sight = Sight(store, s.tracking)
+        self._looks, self._tags = Looks(store, s.looks, self._sight.between), TagGate(store, s.looks)
         self._wait_ns = self._grasp_ns + round(max(s.segmentation.merge_s, s.tracking.lateness_s) * NS)
         self._now_ns = 0
         self._waiting: list[tuple[int, str, int, WeightEvent]] = []
         self._interactions: dict[str, Interaction] = {}
-        self._present: dict[str, None] = {}
-        self._leaving: dict[str, int] = {}
+        self._visits = Visits(round(s.absence_s * NS), self._associator.employ)
         self._receipts: list[Receipt] = []
-        self._unused = 0
 
     def push(self, observations: Iterable[Observation]) -> list[Interaction]:
         """Take observations in; return what they decided.
@@ -158,18 +169,22 @@ class Engine:
         for scale in self._scales.values():
             self._enqueue(scale, scale.flush())
         self._associate(up_to_ns=None)
-        self._close(list(self._present))
+        self._weigh_tags(FOREVER_NS, FOREVER_NS)
+        self._looks.flush()
+        self._tags.flush()
+        self._close(self._visits.shoppers)
         return self.outcome()
 
     def outcome(self) -> Outcome:
         """Tell receipts, interactions and health as of now."""
         interactions = self._revised()
-        open_ = self._carts(list(self._present), interactions, final=False)
+        open_ = self._carts(self._visits.parties(), interactions, final=False)
         plates = [entry for scale in self._scales.values() for entry in scale.health(self._now_ns)]
         cameras, late = tuple(self._sight.health(self._now_ns)), self._buffer.late + self._sight.late
-        unused = self._unused + self._sight.refused
+        unused = self._sight.refused + self._looks.unused + self._tags.unused
+        unknown = self._looks.unknown + self._tags.unknown
         devices = tuple(entry for scale in self._scales.values() for entry in scale.device_health())
-        health = Health(tuple(plates), cameras, late, self._buffer.duplicates, unused, devices)
+        health = Health(tuple(plates), cameras, late, self._buffer.duplicates, unused, devices, unknown)
         return Outcome((*self._receipts, *open_), interactions, health)
 
     def _check(self, observation: object) -> None:
@@ -196,16 +211,14 @@ class Engine:
             case ScalePacket(fixture=fixture) | DeviceEvents(fixture=fixture):
                 scale = self._scales[fixture]
                 self._enqueue(scale, scale.push(observation))
-            case Targets(shoppers=shoppers):
-                self._present.update(dict.fromkeys(s for s in shoppers if s not in self._leaving))
-            case GateEvent(shopper=shopper, kind="enter"):
-                self._present[shopper] = None
-                self._leaving.pop(shopper, None)
-            case GateEvent(shopper=shopper, kind="exit"):
-                self._present[shopper] = None
-                self._leaving[shopper] = observation.time_ns
-            case ItemScores() | TagReads():
-                self._unused += 1
+            case Targets(shoppers=shoppers, time_ns=time_ns):
+                self._visits.see(shoppers, time_ns)
+            case GateEvent():
+                self._visits.pass_gate(observation)
+            case ItemScores():
+                self._looks.see(observation)
+            case TagReads():
+                self._tags.see(observation)
         self._settle()
 
     def _enqueue(self, scale: Scale, events: list[WeightEvent]) -> None:
@@ -215,7 +228,8 @@ class Engine:
 
     def _associate(self, up_to_ns: int | None) -> None:
         """Explain the waiting events that ended long enough before a time, in order of their ends."""
-        while self._waiting and (up_to_ns is None or self._waiting[0][0] + self._wait_ns < up_to_ns):
+        wait_ns = max(self._wait_ns, self._looks.wait_ns)
+        while self._waiting and (up_to_ns is None or self._waiting[0][0] + wait_ns < up_to_ns):
             _, fixture, _, event = heapq.heappop(self._waiting)
             scale = self._scales[fixture]
             told = scale.second_thoughts.tell(event, scale.noise_g)
@@ -230,13 +244,16 @@ class Engine:
             start_ns = min(start_ns, told.earlier.event.start_ns)
         paths = self._sight.between(start_ns - self._grasp_ns, event.end_ns + self._grasp_ns)
         when = self._when(event, paths.time_ns)
+        vision = self._looks.of(_span(scale, event), self._others(), paths.shoppers, interaction.id)
         if told.earlier is not None and told.both is not None:
+            earlier = f"{scale.fixture}:{told.earlier.event.id}"
             joint = Joint(
-                f"{scale.fixture}:{told.earlier.event.id}",
+                earlier,
                 [scale.plates[i] for i in told.both.plates],
                 told.both.delta_g,
                 told.both.sigma_g,
                 when + self._when(told.earlier.event, paths.time_ns),
+                self._looks.of_both(interaction.id, earlier, paths.shoppers),
             )
         causes = self._associator.associate(
             interaction.id,
@@ -247,11 +264,22 @@ class Engine:
             paths.hands_m,
             hands_var_m2=paths.var_m2,
             when=when,
+            vision=vision,
             doubted=told.doubted,
             joint=joint,
         )
-        self._present.update(dict.fromkeys(s for s in paths.shoppers if self._sight.is_stranger(s)))
+        self._visits.see((s for s in paths.shoppers if self._sight.is_stranger(s)), event.end_ns)
         return _caused(interaction, causes)
+
+    def _others(self) -> Iterator[Span]:
+        """Events that are not explained yet, and of which looks may be as well."""
+        for _, fixture, _, event in self._waiting:
+            yield _span(self._scales[fixture], event)
+        for scale in self._scales.values():
+            for event in scale.second_thoughts.waiting:
+                yield _span(scale, event)
+            for event in scale.second_thoughts.unsettled:
+                yield _span(scale, event)._replace(end_ns=FOREVER_NS)
 
     def _when(self, event: WeightEvent, time_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """How probable each instant is that of the grasp: about the step, or any time of the event."""
@@ -272,26 +300,56 @@ class Engine:
         starts += [event.start_ns for scale in self._scales.values() for event in scale.second_thoughts.waiting]
         starts += [t for scale in self._scales.values() if (t := scale.open_since_ns(self._now_ns)) is not None]
         safe_ns = min([self._now_ns - DETECTION_NS, *starts])
-        gone = [s for s in self._present if self._sight.is_stranger(s) and self._sight.is_gone(s, safe_ns)]
-        self._close([*gone, *(s for s, left_ns in self._leaving.items() if left_ns < safe_ns)])
-        self._sight.forget(max(safe_ns, self._now_ns - MEMORY_NS) - self._grasp_ns)
+        for stranger in (s for s in self._visits.shoppers if self._sight.is_stranger(s)):
+            if self._sight.is_gone(stranger, safe_ns):
+                self._visits.leave(stranger, safe_ns - 1)
+        self._visits.miss(self._sight.watched_ns, self._sight.last_seen)
+        held = self._weigh_tags(safe_ns, self._now_ns)
+        self._close(self._visits.closing(safe_ns, held))
+        before_ns = max(safe_ns, self._now_ns - MEMORY_NS)
+        self._looks.forget(before_ns)
+        self._sight.forget(before_ns - self._grasp_ns)
+
+    def _weigh_tags(self, safe_ns: int, now_ns: int) -> set[str]:
+        """Hold what the gate's antenna read against what those may carry who left; return who waits for that."""
+        passages, held = self._tags.passages(self._visits.left_ns, safe_ns, now_ns)
+        for passage in passages:
+            self._associator.weigh(passage.shoppers, partial(self._tags.log_likelihood, passage.tags))
+            basket, _ = self._associator.baskets(*passage.shoppers)[0]
+            if suspects := self._tags.suspects(passage.tags, basket):
+                self._visits.doubt(passage.shoppers, suspects)
+        return held
 
     def _close(self, shoppers: list[str]) -> None:
         """Write final receipts and forget the shoppers."""
-        interactions = self._revised() if shoppers else ()
-        self._receipts += self._carts(shoppers, interactions, final=True)
+        if not shoppers:
+            return
+        parties = [party for party in self._visits.parties() if set(party.shoppers) & set(shoppers)]
+        self._receipts += self._carts(parties, self._revised(), final=True)
         for shopper in shoppers:
             self._associator.leave(shopper)
-            self._present.pop(shopper, None)
-            self._leaving.pop(shopper, None)
+        self._visits.close(shoppers)
 
-    def _carts(self, shoppers: list[str], interactions: tuple[Interaction, ...], *, final: bool) -> list[Receipt]:
+    def _carts(self, parties: list[Party], interactions: tuple[Interaction, ...], *, final: bool) -> list[Receipt]:
         """Write receipts; of tracks of nobody known, those that have lines, for a person to look at."""
-        least, strange = self._settings.review_below, self._sight.is_stranger
-        baskets = ((s, self._associator.baskets(s)) for s in shoppers)
-        carts = [cart(self._store, s, b, interactions, final=final, review_below=least) for s, b in baskets]
-        told = [c for c in carts if c.lines or not strange(c.shopper)]
-        return [replace(c, needs_review=True) if strange(c.shopper) else c for c in told]
+        s, strange = self._settings, self._sight.is_stranger
+        judging = (s.review_below, s.review, self._confidence)
+        receipts = []
+        for p in parties:
+            baskets = self._associator.baskets(*p.shoppers)
+            receipt = cart(self._store, p.payer, baskets, interactions, *judging, final=final, members=p.members)
+            if p.doubtful or strange(p.payer):
+                lines = (replace(x, needs_review=x.needs_review or x.product in p.suspects) for x in receipt.lines)
+                receipt = replace(receipt, needs_review=True, lines=tuple(lines))
+            if receipt.lines or not strange(p.payer):
+                receipts.append(receipt)
+        return receipts
+
+
+def _span(scale: Scale, event: WeightEvent) -> Span:
+    """Tell when and where something moved."""
+    plates = tuple(scale.plates[i] for i in event.plates)
+    return Span(event.start_ns, event.step_ns, event.end_ns, float(event.delta_g.sum()), plates)
 
 
 def _begun(scale: Scale, event: WeightEvent, told: Told | None) -> Interaction:

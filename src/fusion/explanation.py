@@ -1,7 +1,7 @@
 """Why the engine thinks so: the candidates of interactions, what each term of their scores says, what hangs on them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -128,24 +128,25 @@ def explain(outcome: Outcome | Mapping[str, Any], id: str, store: Store | None =
         outcome = Outcome.from_dict(outcome)
     told = [(r, line) for r in outcome.receipts for line in (*r.lines, *r.doubts)]
     if found := [i for i in outcome.interactions if i.id == id]:
-        concerned = [(r, x) for r, x in told if id in x.interactions or _may_be(found[0], r.shopper, x.product)]
+        concerned = [(r, x) for r, x in told if id in x.interactions or _may_be(found[0], r.shoppers, x.product)]
         return _explanation(id, "interaction", _happened(found[0]), concerned, found, store)
     if receipts := [r for r in outcome.receipts if r.shopper == id]:
         concerned = [(r, x) for r, x in told if r.shopper == id]
-        hanging = [i for i in outcome.interactions if _may_be(i, id) or _named(i, concerned)]
+        shoppers = [s for r in receipts for s in r.shoppers]
+        hanging = [i for i in outcome.interactions if _may_be(i, shoppers) or _named(i, concerned)]
         return _explanation(id, "shopper", "; ".join(map(_judged, receipts)), concerned, hanging, store)
     concerned = [(r, x) for r, x in told if f"{r.shopper}/{x.product}" == id]
     if not concerned:
         raise ValueError(f"id must be an interaction, a shopper or shopper/product of a line; nothing is called {id!r}")
-    shopper, product = concerned[0][0].shopper, concerned[0][1].product
-    hanging = [i for i in outcome.interactions if _may_be(i, shopper, product) or _named(i, concerned)]
+    shoppers, product = [s for r, _ in concerned for s in r.shoppers], concerned[0][1].product
+    hanging = [i for i in outcome.interactions if _may_be(i, shoppers, product) or _named(i, concerned)]
     return _explanation(id, "line", _judged(concerned[0][0]), concerned, hanging, store)
 
 
-def _may_be(interaction: Interaction, shopper: str, product: str | None = None) -> bool:
-    """Tell whether this shopper may have caused it, with this product if one is given."""
+def _may_be(interaction: Interaction, shoppers: Collection[str], product: str | None = None) -> bool:
+    """Tell whether one of these shoppers may have caused it, with this product if one is given."""
     return any(
-        c.shopper == shopper and product in (None, c.product) and c.probability >= REMOTE
+        c.shopper in shoppers and product in (None, c.product) and c.probability >= REMOTE
         for c in interaction.candidates
     )
 

@@ -72,7 +72,7 @@ class Scale:
     @property
     def noise_g(self) -> NDArray[np.float64]:
         """Noise of a sample of each plate, grams."""
-        noise = self.segmenter.health()["noise_g"].astype(np.float64)
+        noise = (self._source or self.segmenter).health()["noise_g"].astype(np.float64)
         return np.where(np.isfinite(noise), noise, 1.0)
 
     def silent(self, now_ns: int) -> bool:

@@ -33,8 +33,8 @@ def order_key(observation: Observation) -> Key:
         If `observation` is none.
     """
     match observation:
-        case GateEvent(time_ns=time_ns, shopper=shopper, kind=kind):
-            return time_ns, 0 if kind == "enter" else 6, (shopper,), b""
+        case GateEvent(time_ns=time_ns, shopper=shopper, kind=kind, role=role, account=account):
+            return time_ns, 0 if kind == "enter" else 6, (shopper, role, account or ""), b""
         case Targets(time_ns=time_ns, shoppers=shoppers, joints_m=joints_m, scores=scores):
             return time_ns, 1, shoppers, _bytes(joints_m, scores)
         case Keypoints(time_ns=time_ns, camera=camera, px=px, sigma_px=sigma_px):

@@ -48,6 +48,7 @@ class _Line(msgspec.Struct):
     needs_review: bool
     interactions: tuple[Text, ...]
     quantities: dict[Units, Probability] = {}
+    grams: Annotated[float, Meta(ge=0.0)] | None = None
     decision: Decision | None = None  # follows from the others
 
 
@@ -58,6 +59,7 @@ class _Receipt(msgspec.Struct):
     needs_review: bool
     lines: list[_Line]
     doubts: list[_Line] = []
+    members: tuple[Text, ...] = ()
 
 
 class _Health(msgspec.Struct):
@@ -66,6 +68,8 @@ class _Health(msgspec.Struct):
     late: Count = 0
     dropped: Count = 0
     unused: Count = 0
+    devices: tuple[dict[str, Any], ...] = ()
+    unknown: Count = 0
 
 
 class _Outcome(msgspec.Struct):
@@ -111,7 +115,7 @@ def _interaction(read: _Interaction) -> Interaction:
 
 def _receipt(read: _Receipt) -> Receipt:
     lines, doubts = (tuple(_line(line) for line in some) for some in (read.lines, read.doubts))
-    return Receipt(read.shopper, read.final, read.confidence, read.needs_review, lines, doubts)
+    return Receipt(read.shopper, read.final, read.confidence, read.needs_review, lines, doubts, read.members)
 
 
 def _line(read: _Line) -> ReceiptLine:
@@ -126,4 +130,5 @@ def _line(read: _Line) -> ReceiptLine:
         read.needs_review,
         read.interactions,
         tuple(sorted(quantities.items())),
+        read.grams,
     )

@@ -62,6 +62,8 @@ class ReceiptLine:
         The evidence, by id.
     quantities : tuple of (int, float)
         Every quantity that is possible, ascending, with its probability.
+    grams : float, optional
+        Of goods sold by weight: what is to be charged; `quantity` counts the portions then.
     """
 
     product: str
@@ -71,6 +73,7 @@ class ReceiptLine:
     needs_review: bool
     interactions: tuple[str, ...]
     quantities: tuple[tuple[int, float], ...] = ()
+    grams: float | None = None
 
     @property
     def decision(self) -> Decision:
@@ -87,7 +90,7 @@ class Receipt:
     Parameters
     ----------
     shopper : str
-        Whose.
+        Whose: the shopper, or the account.
     final : bool
         Nothing that is still open can change it.
     confidence : float
@@ -99,6 +102,8 @@ class Receipt:
         What is charged, or is to be reviewed and then charged.
     doubts : tuple of ReceiptLine
         What may be missing: products with quantity 0 that the shopper may have taken all the same.
+    members : tuple of str
+        Of an account: who shopped on it.
     """
 
     shopper: str
@@ -107,11 +112,29 @@ class Receipt:
     needs_review: bool
     lines: tuple[ReceiptLine, ...]
     doubts: tuple[ReceiptLine, ...] = ()
+    members: tuple[str, ...] = ()
+
+    @property
+    def shoppers(self) -> tuple[str, ...]:
+        """Whose hands filled it."""
+        return self.members or (self.shopper,)
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the sensors and the stream suffered; `devices` are the fixtures that send events (`fusion.device`)."""
+    """What the sensors and the stream suffered.
+
+    Parameters
+    ----------
+    plates, cameras, devices : tuple of dict
+        Each one's status; the devices are the fixtures that send events (see `fusion.device`).
+    late, dropped : int
+        Observations that came too late, and that came twice.
+    unused : int
+        What belonged to nothing: vision scores of no event, tag reads when nobody left, detections without room.
+    unknown : int
+        Products in vision scores, and tags, that the store does not have.
+    """
 
     plates: tuple[dict[str, Any], ...] = ()
     cameras: tuple[dict[str, Any], ...] = ()
@@ -119,6 +142,7 @@ class Health:
     dropped: int = 0
     unused: int = 0
     devices: tuple[dict[str, Any], ...] = ()
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +200,14 @@ def _receipt(receipt: Receipt) -> dict[str, Any]:
         **{name: getattr(receipt, name) for name in ("shopper", "final", "confidence", "needs_review")},
         "lines": [_line(line) for line in receipt.lines],
         "doubts": [_line(line) for line in receipt.doubts],
+        **({"members": list(receipt.members)} if receipt.members else {}),
     }
 
 
 def _line(line: ReceiptLine) -> dict[str, Any]:
     quantities = {str(quantity): p for quantity, p in line.quantities}
-    return {**asdict(line), "decision": line.decision, "quantities": quantities}
+    fields = {name: value for name, value in asdict(line).items() if name != "grams" or value is not None}
+    return {**fields, "decision": line.decision, "quantities": quantities}
 
 
 def _interaction(interaction: Interaction) -> dict[str, Any]:

@@ -119,9 +119,14 @@ def review_queue(outcome: Outcome, store: Store | None = None, policy: ReviewPol
     for receipt in outcome.receipts:
         for line in _marked(receipt):
             key = receipt.shopper, line.product
-            price = 1.0 if store is None else store.price_of(line.product)
+            portion_g = line.grams / line.quantity if line.grams and line.quantity else None
+            price = 1.0 if store is None else store.price_of(line.product, portion_g)
             loss = policy.loss(line.quantity, line.quantities, price)
-            for interaction, share in _shares(moved.get(key, {})).items():
+            variance: dict[str, float] = {}
+            for shopper in receipt.shoppers:
+                for name, more in moved.get((shopper, line.product), {}).items():
+                    variance[name] = variance.get(name, 0.0) + more
+            for interaction, share in _shares(variance).items():
                 lines = at_stake.setdefault(interaction, {})
                 lines[key] = lines.get(key, 0.0) + share * loss
     items = [

@@ -131,6 +131,11 @@ class SecondThoughts:
         """Final events that may not be told yet."""
         return self._final
 
+    @property
+    def unsettled(self) -> list[WeightEvent]:
+        """Changes that were reported, and of which more will be."""
+        return [event for event in self._open.values() if event.kind == "change"]
+
     def _awaits(self, event: WeightEvent) -> bool:
         return any(
             other.id < event.id and event.start_ns <= self._taken_back[other.id][1] and _overlap(other, event)

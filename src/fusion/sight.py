@@ -38,6 +38,11 @@ class Sight:
         Its cameras.
     settings : TrackingSettings
         How people move, and how far the clocks of cameras may be off.
+
+    Attributes
+    ----------
+    watched_ns : int
+        Time of the last frame of targets or tracks; 0 if there was none.
     """
 
     def __init__(self, store: Store, settings: TrackingSettings) -> None:
@@ -47,6 +52,7 @@ class Sight:
         self._stretches: dict[str, Stretch] = {}
         self._targets, self._tracks = Hands(), Hands()
         self._due_ns = 0
+        self.watched_ns = 0
 
     def check(self, observation: Observation) -> None:
         """Refuse keypoints of an unknown camera.
@@ -64,6 +70,7 @@ class Sight:
         match observation:
             case Targets():
                 self._targets.record(observation)
+                self.watched_ns = max(self.watched_ns, observation.time_ns)
             case Keypoints(camera=camera, time_ns=time_ns, px=px):
                 self._cameras[camera].count(time_ns, len(px))
                 self._follow(self._tracker.push([observation]))
@@ -83,6 +90,13 @@ class Sight:
         brief = (n for n, s in self._stretches.items() if told.shoppers or s.lasted_ns < BRIEF_NS)
         left_out = {*told.shoppers, *brief}
         return joined(told, tracked.of([s for s in tracked.shoppers if s not in left_out]))
+
+    def last_seen(self) -> dict[str, int]:
+        """Tell when cameras last saw everybody whom they followed."""
+        seen: dict[str, int] = {}
+        for stretch in self._stretches.values():
+            seen[stretch.shopper] = max(seen.get(stretch.shopper, 0), stretch.last_ns)
+        return seen
 
     def is_stranger(self, shopper: str) -> bool:
         """Tell whether a name is that of a track of nobody known."""
@@ -127,6 +141,7 @@ class Sight:
             if tracks.time_ns < self._due_ns:
                 continue
             self._due_ns = tracks.time_ns + HANDS_NS
+            self.watched_ns = max(self.watched_ns, tracks.time_ns)
             stretches = self._binding.see(tracks)
             self._tracker.forget(self._binding.departed(tracks.time_ns))
             self._stretches.update((s.name, s) for s in stretches)

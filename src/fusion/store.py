@@ -221,13 +221,13 @@ class Store:
         """Products by the tags on their units."""
         return {tag: product for product in self.products for tag in product.tags}
 
-    def price_of(self, product: str) -> float:
-        """Price of one unit, or of the typical portion of goods sold by weight.
+    def price_of(self, product: str, grams: float | None = None) -> float:
+        """Price of one unit, or of goods sold by weight that of so many grams, or else of the typical portion.
 
         Where price or product is unknown, the median of the known ones, or 1 if there is none.
         """
         known = self.product_by_id.get(product)
-        price = np.nan if known is None else _unit_price(known)
+        price = np.nan if known is None else _unit_price(known, grams)
         return self._typical_price if np.isnan(price) else price
 
     @cached_property
@@ -329,8 +329,10 @@ class Store:
             raise ValueError(f"store document is incomplete or malformed: {error!r}") from error
 
 
-def _unit_price(product: Product) -> float:
-    return product.price * product.mass_g / 1000.0 if product.by_weight else product.price
+def _unit_price(product: Product, grams: float | None = None) -> float:
+    if not product.by_weight:
+        return product.price
+    return product.price * (product.mass_g if grams is None else grams) / 1000.0
 
 
 def _box(box: Box) -> dict[str, Any]:

@@ -31,7 +31,7 @@ BRANCHES = 4
 
 def lacks(part: Any, records: Any, count: int) -> bool:
     """Tell whether a shopper returns what he does not carry."""
-    return bool(part[2] > 0 and part[0] < STAFF and units(records, count, part[0], part[1]) < part[2])
+    return bool(part[2] > 0) and part[0] < STAFF and units(records, count, part[0], part[1]) < part[2]
 
 
 def log_feasible(

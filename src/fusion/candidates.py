@@ -1,0 +1,81 @@
+"""Candidates: who may have caused an event, and what each term of the score says for it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.clusters import Cause
+from fusion.hypothesising import STAFF
+
+UNTOLD = 1e-9
+"""Candidates less probable than this are not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One possible cause of an event.
+
+    Parameters
+    ----------
+    shopper, product : str
+        Who and what.
+    quantity : int
+        Below 0 for a take, above for a return.
+    probability : float
+        In the light of everything that is known.
+    terms : tuple of (str, float)
+        Log-likelihood ratios, in nats, against nothing of the store having moved: ``weight`` (the grams of all plates),
+        ``hands`` (where they were), ``units`` (how likely so many move), ``vision``, and ``basket`` (all else: what
+        everybody carried and what lay where, before and since).
+    """
+
+    shopper: str
+    product: str
+    quantity: int
+    probability: float
+    terms: tuple[tuple[str, float], ...] = ()
+
+
+def candidates(
+    cause: Cause, probability: NDArray[np.float64], names: list[str], products: list[str]
+) -> list[Candidate]:
+    """Sum up the explanations of an event by who did what, most probable first."""
+    total: dict[tuple[int, int, int], float] = {}
+    best: dict[tuple[int, int, int], int] = {}
+    p = probability.tolist()
+    ratios = (cause.terms - cause.terms[0]).tolist()
+    for e, parts in enumerate(cause.parts.tolist()):
+        for done in _summed(parts):
+            total[done] = total.get(done, 0.0) + p[e]
+            if done not in best or p[e] > p[best[done]]:
+                best[done] = e
+    found = [
+        Candidate(names[done[0] % STAFF], products[done[1]], done[2], v, _terms(ratios[best[done]], v, p[0]))
+        for done, v in total.items()
+        if v >= UNTOLD
+    ]
+    return sorted(found, key=lambda c: (-c.probability, c.shopper, c.product, c.quantity))
+
+
+def _terms(ratios: list[float], p: float, null: float) -> tuple[tuple[str, float], ...]:
+    """Terms of an explanation against the null; what they leave open is the baskets'."""
+    weight, hands, units, vision = ratios
+    terms = ("weight", weight), ("hands", hands), ("units", units), ("vision", vision)
+    if null <= 0.0:
+        return terms
+    return (*terms, ("basket", log(p / null) - weight - hands - units - vision))
+
+
+def _summed(parts: list[list[int]]) -> Iterable[tuple[int, int, int]]:
+    """Give one explanation's causes: (owner, product, quantity), units that one shopper moved one way as one."""
+    if parts[1][1] < 0:
+        owner, product, quantity, _ = parts[0]
+        return ((owner, product, quantity),) if product >= 0 else ()
+    found: dict[tuple[int, int, bool], int] = {}
+    for owner, product, quantity, _ in parts:
+        if product >= 0:
+            found[owner, product, quantity < 0] = found.get((owner, product, quantity < 0), 0) + quantity
+    return [(owner, product, quantity) for (owner, product, _), quantity in found.items()]

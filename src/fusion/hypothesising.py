@@ -1,0 +1,168 @@
+"""Hypothesising: events are explained in all clusters that they touch, and the hypotheses updated."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion import backends
+from fusion.association_settings import AssociationSettings
+from fusion.beliefs import Beliefs
+from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_probability, null_share
+from fusion.ledger import SURE, Ledger
+from fusion.readings import Reading, nearby
+
+Array = NDArray[Any]
+STAFF = 1 << 30
+"""Owners from here on are staff; see ``fusion.reference.hypotheses``."""
+DOUBT = 1e-3
+"""An earlier event that was a null with less than this is not thought of again."""
+
+
+class Hypothesiser:
+    """The beliefs about a store, and how an event changes them.
+
+    Parameters
+    ----------
+    mass_g : (N,) float64
+        Of the products, NaN where any mass will do.
+    facings : int
+        How many the store has.
+    settings : AssociationSettings
+    capacity : int
+        K, hypotheses of a cluster.
+    memory : int
+        Events of a cluster that stay open to revision.
+    """
+
+    def __init__(
+        self, mass_g: NDArray[np.float64], facings: int, settings: AssociationSettings, capacity: int, memory: int
+    ) -> None:
+        self._mass_g, self._facings, self._settings = mass_g, max(1, facings), settings
+        self._capacity, self._memory = capacity, memory
+        self._likelihoods, self._hypotheses = backends.kernels("association"), backends.kernels("hypotheses")
+        self._explanations = backends.kernels("explanations")
+        self._by_mass = np.argsort(mass_g, kind="stable").astype(np.int32)
+        self.ledger = Ledger(mass_g, settings)
+        self.beliefs = Beliefs(self._hypotheses, settings, capacity)
+
+    def decide(
+        self, readings: list[Reading], owner_of: Callable[[int], int], looks: list[Array], doubted: bool,
+        earlier: Cause | None,
+    ) -> Cause:  # fmt: skip
+        """Explain readings (of the event, and of an earlier one and it as one) and update the hypotheses.
+
+        `owner_of` gives the owner of a row of the hands; `looks` are log-likelihood ratios (S or 0, N) of each reading.
+        """
+        near = nearby([r.hands for r in readings])
+        owners = np.array([owner_of(i) for i in near.tolist()], np.int32)
+        looks = [np.ascontiguousarray(look[near]) if len(look) else look for look in looks]
+        plates = np.array(sorted({p for r in readings for p in r.plates.tolist()}), np.int32)
+        thought_of = set(owners.tolist()) | set((-1 - plates).tolist())
+        thought_of |= self._lenders(readings[0], thought_of)
+        before = None if earlier is None else cluster_of(earlier)
+        if earlier is None or null_probability(earlier) < DOUBT:
+            earlier, before, readings = None, None, readings[:1]
+        doubtful = {o for o in thought_of if o < STAFF}
+        cluster = self.beliefs.gather(doubtful, [before] if before is not None else [])
+        present = self.beliefs.present(cluster, thought_of, len(self._mass_g))
+        nulls = (self._settings.doubted if doubted else self._settings.null, self._settings.null)
+        staff = (owners >= STAFF).astype(np.uint8)
+        found = [
+            self._explain(r, np.ascontiguousarray(r.hands[near]), look, staff, present, null)
+            for r, look, null in zip(
+                readings, looks, (self._settings.doubted if doubted else self._settings.null, 0.5), strict=False
+            )
+        ]
+        explained = [found[0], *((parts[1:], terms[1:], score[1:]) for parts, terms, score in found[1:])]
+        parts, terms, score = (np.concatenate(arrays) for arrays in zip(*explained, strict=True))
+        known = parts[:, :, 0] >= 0
+        parts[:, :, 0][known] = owners[parts[:, :, 0][known]]
+        first_joint = len(found[0][2])
+        for reading, own in zip(readings, (slice(0, first_joint), slice(first_joint, None)), strict=False):
+            gain = self.ledger.gains(parts[own], reading)
+            terms[own, 0] += gain
+            score[own] += gain
+        return self._update(cluster, readings, plates, parts, terms, score, first_joint, nulls[0], earlier)
+
+    def _lenders(self, reading: Reading, known: set[int]) -> set[int]:
+        """Find who else may carry what comes back here: things are handed over."""
+        total = float(reading.delta_g[reading.inside[0] != 0].sum())
+        if total <= 0.0:
+            return set()
+        units = np.arange(1, self._settings.max_units + 1)[:, None] * self._mass_g
+        tolerance = 4.0 * (float(np.linalg.norm(reading.sigma_g)) + self._settings.mass_spread * units)
+        fits = set(np.flatnonzero((np.abs(units - total) <= tolerance).any(axis=0)).tolist())
+        holders = self.beliefs.holders(fits) if fits else set()
+        return holders if not holders & known else set()
+
+    def _explain(
+        self, reading: Reading, hands: Array, looks: Array, staff: Array, present: Array, null: float
+    ) -> tuple[Array, Array, Array]:
+        n = 256
+        while True:
+            parts, terms, score = np.empty((n, 3, 4), np.int32), np.empty((n, 4)), np.empty(n)
+            needed = self._explanations.explain(
+                reading.delta_g, reading.sigma_g, reading.inside, reading.facing_product, hands, looks, staff,
+                self._mass_g, self._by_mass, present, null, parts, terms, score, self._settings,
+            )  # fmt: skip
+            if needed <= n:
+                return parts[:needed], terms[:needed], score[:needed]
+            n = needed
+
+    def _update(
+        self, cluster: Cluster, readings: list[Reading], plates: Array, parts: Array, terms: Array, score: Array,
+        first_joint: int, null: float, earlier: Cause | None,
+    ) -> Cause:  # fmt: skip
+        reading = readings[0]
+        cluster.make_room(MARGIN)
+        h, k = len(cluster.weight), self._capacity
+        echo, together = self._of_before(cluster, reading, null, earlier)
+        weight, count = np.empty(k), np.zeros(k, np.int32)
+        records = np.zeros((k, *cluster.records.shape[1:]), np.int32)
+        share, joint_share = np.empty((k, h)), np.empty((k, h))
+        columns = np.empty(min(len(score), 4 * k + 1), np.int32)
+        chosen = np.empty((k, len(columns)))
+        kept, used = self._hypotheses.update(
+            cluster.weight, cluster.count, cluster.records, echo, together, parts, score, first_joint,
+            plates, np.array([readings[0].main_plate, readings[-1].main_plate], np.int32),
+            len(self._mass_g), self._facings, weight, count, records, share, joint_share,
+            columns, chosen, self._settings,
+        )  # fmt: skip
+        columns = columns[:used]
+        cause = Cause(
+            reading.plates, reading.delta_g, reading.sigma_g, parts[columns], terms[columns],
+            chosen[:kept, :used].copy(),
+        )  # fmt: skip
+        node = self.beliefs.node([(cluster.node, share[:kept] + joint_share[:kept])], cause=cause)
+        if len(readings) > 1:
+            node.joint_cause, node.joint_share = earlier, joint_share[:kept]
+        cause.node = node
+        cluster.advance(weight[:kept], count[:kept], records[:kept], node)
+        probability = np.exp(cluster.weight) @ cause.chosen
+        if probability[best := int(probability.argmax())] >= SURE:
+            whole = readings[-1 if columns[best] >= first_joint else 0]
+            for part in cause.parts[best].tolist():
+                if part[1] >= 0 and part[0] < STAFF:
+                    self.ledger.note(tuple(part), whole)
+        self.beliefs.release(cluster)
+        if cluster.age > 2 * self._memory:
+            cluster.cut(self._memory)
+        return cause
+
+    def _of_before(self, cluster: Cluster, reading: Reading, null: float, earlier: Cause | None) -> tuple[Array, Array]:
+        """Say how much likelier each hypothesis makes the null, and both events as one, for what it knows of before."""
+        if earlier is None:
+            nothing = np.zeros(len(cluster.weight))
+            return nothing, nothing
+        own = reading.inside[0] != 0
+        then = np.isin(earlier.plates, reading.plates[own])
+        ratio = self._likelihoods.log_echo(
+            reading.delta_g[own].sum(), (reading.sigma_g[own] ** 2).sum(),
+            earlier.delta_g[then].sum(), (earlier.sigma_g[then] ** 2).sum(), null, self._settings,
+        )  # fmt: skip
+        share = null_share(earlier, cluster)
+        with np.errstate(divide="ignore"):
+            log_share = np.log(share)
+            return np.logaddexp(np.log1p(-share), log_share + ratio), log_share + np.log(self._settings.echo)

@@ -1,0 +1,85 @@
+"""Readings: one weight event as the association takes it, checked, with what hands say of its places."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fusion import validation
+
+Array = NDArray[Any]
+LARGEST, SMALLEST = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
+"""Range of what sensors report: within it, sums and squares of grams and metres neither overflow nor vanish."""
+NEARBY = 1e-3
+"""A shopper whose hands are so much less likely to have done it than another's is left out."""
+
+
+class Paths(NamedTuple):
+    """Hands (T, S, H, 3), their variances (T, S, H) and how probable each instant is (T,)."""
+
+    hands: Array
+    var: Array
+    when: Array
+
+
+class Reading(NamedTuple):
+    """What happened on which plates, which places it touches, and what hands there say (S, 1 + J)."""
+
+    plates: Array
+    delta_g: Array
+    sigma_g: Array
+    inside: Array
+    facing_product: Array
+    hands: Array
+
+    @property
+    def main_plate(self) -> int:
+        """The plate that changed most."""
+        return int(self.plates[np.abs(self.delta_g).argmax()])
+
+
+def read_paths(hands_m: ArrayLike, var_m2: ArrayLike | None, when: ArrayLike | None, shoppers: int) -> Paths:
+    """Check hands; what is beyond float32 was not seen."""
+    hands = validation.array("hands_m", hands_m, np.float64, (None, shoppers, None, 3))
+    hands = np.where(np.abs(hands) <= LARGEST, hands, np.nan)
+    var, weight = np.zeros(hands.shape[:3]), np.ones(len(hands))
+    if var_m2 is not None:
+        var = validation.array("hands_var_m2", var_m2, np.float64, hands.shape[:3])
+        var = np.where((var >= 0) & (var <= LARGEST), var, 0.0)
+    if when is not None:
+        weight = validation.array("when", when, np.float64, (len(hands),), finite=True)
+        if not ((weight >= 0) & (weight <= LARGEST)).all():
+            raise ValueError("when must not be negative, nor beyond float32")
+    return Paths(hands, var, weight)
+
+
+def nearby(hands: list[Array]) -> NDArray[np.intp]:
+    """Choose the shoppers who may have done it: those whose hands are not much less likely than the likeliest's."""
+    best = np.max([h.max(axis=1, initial=-np.inf) for h in hands], axis=0)
+    return np.flatnonzero(best >= best.max(initial=-np.inf) + np.log(NEARBY))
+
+
+def read_grams(delta_g: ArrayLike, sigma_g: ArrayLike, plates: int) -> tuple[Array, Array]:
+    """Check the changes of `plates` plates and their standard deviations."""
+    delta = validation.array("delta_g", delta_g, np.float64, (plates,), finite=True)
+    sigma = validation.array("sigma_g", sigma_g, np.float64, (plates,), finite=True)
+    if plates == 0:
+        raise ValueError("plates must not be empty")
+    if not (np.abs(delta) <= LARGEST).all() or not ((sigma >= SMALLEST) & (sigma <= LARGEST)).all():
+        raise ValueError(f"delta_g and sigma_g must be within float32, sigma_g above 0; got {delta} and {sigma}")
+    return delta, sigma
+
+
+def identifiers(name: str, values: Sequence[str]) -> list[str]:
+    """Check a sequence of unique names."""
+    if isinstance(values, str | bytes):
+        raise TypeError(f"{name} must be a sequence of strings; got {type(values).__name__}")
+    try:
+        result = list(values)
+    except TypeError:
+        raise TypeError(f"{name} must be a sequence of strings; got {type(values).__name__}") from None
+    for value in result:
+        validation.identifier(f"each of {name}", value)
+    validation.unique(name, result)
+    return result
