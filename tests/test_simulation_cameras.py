@@ -91,7 +91,8 @@ def test_receipts_do_not_change() -> None:
             engine.push([observation])
         outcomes.append(engine.finish().to_dict())
     assert outcomes[0]["receipts"] == outcomes[1]["receipts"]
-    assert outcomes[1]["health"]["unused"] == len(frames(simulated()))
+    assert outcomes[1]["health"]["unused"] == 0
+    assert sum(camera["frames"] for camera in outcomes[1]["health"]["cameras"]) == len(frames(simulated()))
 
 
 # --- rigs
