@@ -60,7 +60,7 @@ class AssociationSettings(NamedTuple):
     """A shopper puts down what nobody was known to carry."""
     handing_over: float = 0.01
     """A shopper puts down what another carried: rare, and whoever presses on a shelf by that weight seems to."""
-    negligible: float = 1e-4
+    negligible: float = 1e-5
     """Explanations and hypotheses less probable than this, relative to the best, are dropped."""
     max_units: int = 4
     """Most units of one product in one event."""
