@@ -6,7 +6,8 @@ from fusion.backends import backend, use_backend
 from fusion.camera import Camera
 from fusion.changepoints import Segmentation, segment
 from fusion.confidence import ConfidenceModel
-from fusion.engine import Engine, EngineSettings
+from fusion.engine import Engine
+from fusion.engine_settings import EngineSettings
 from fusion.errors import RecordingError
 from fusion.explanation import Explanation, explain
 from fusion.headers import get_include

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fusion.device import DeviceFeed
-from fusion.engine import EngineSettings
+from fusion.engine_settings import EngineSettings
 from fusion.findings import Finding, of_fixture, of_notes, of_recording, of_records, of_stream, worst_first
 from fusion.observations import (
     JOINTS,

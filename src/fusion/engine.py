@@ -5,90 +5,33 @@ once; what comes later than the watermark is counted, and neither used nor lost 
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fusion import validation
 from fusion.accounts import Party, Visits
-from fusion.association import AssociationSettings, Associator, Candidate, Joint
+from fusion.association import Associator, Joint
 from fusion.carts import cart
 from fusion.confidence import ConfidenceModel
+from fusion.engine_settings import EngineSettings
 from fusion.fixture_scales import Scale
-from fusion.looks import FOREVER_NS, Looks, LookSettings, Span
+from fusion.interactions import begun, caused, span_of, when_grasped
+from fusion.looks import FOREVER_NS, Looks, Span
 from fusion.observations import DeviceEvents, GateEvent, ItemScores, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
-from fusion.receipts import Health, Interaction, Kind, Outcome, Receipt
-from fusion.review import ReviewPolicy
+from fusion.receipts import Health, Interaction, Outcome, Receipt
 from fusion.second_thoughts import Told
 from fusion.segmentation import WeightEvent
-from fusion.segmentation_settings import SegmentationSettings
 from fusion.sight import Sight
 from fusion.store import Store
 from fusion.tag_gate import TagGate
-from fusion.tracking import TrackingSettings
 
 NS = 1_000_000_000
-TRACKING = TrackingSettings(clock_s=0.2, lateness_s=1.0)
-"""Clocks of cameras may be half a second off, and are learned."""
 DETECTION_NS = NS
 """By then the segmentation has noticed a change that began."""
-GRASP_S = 0.2
-"""How far an item's step and the hand that made it may be apart in time: half a reach, and clocks that disagree."""
-ANY_TIME = 0.3
-"""How probable any instant of an event is, against its step: hands come long before, and the step may be another's."""
 MEMORY_NS = 60 * NS
 """Hands are remembered for as long as an event is open, but no longer than this."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """How the engine waits and decides.
-
-    Parameters
-    ----------
-    lateness_s : float
-        How much later than the newest an observation may come; 3-D targets of the public recording come 2.3 s late.
-    grasp_s : float
-        How long before a weight event's onset, and after its end, the hands are watched.
-    review_below : float
-        Lines and receipts less probable than this are marked for review, if there is no policy.
-    review : ReviewPolicy, optional
-        Decides by money what is charged, reviewed or dropped.
-    rate_hz : float
-        Sampling rate of the scales.
-    absence_s : float
-        A shopper whom neither targets nor tracks have shown for so long, while they show where others are, has left,
-        though the gate does not say so: his receipt is final, and marked for review. Without targets and tracks
-        nobody is absent.
-    segmentation, association, tracking, looks
-        Settings of the stages. Stamps of cameras are some tenths of a second off, as exposure, encoding and network
-        add up to; tracking learns by how much.
-    """
-
-    lateness_s: float = 3.0
-    grasp_s: float = 0.25
-    review_below: float = 0.9
-    review: ReviewPolicy | None = None
-    rate_hz: float = 60.0
-    segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
-    association: AssociationSettings = field(default_factory=AssociationSettings)
-    tracking: TrackingSettings = TRACKING
-    looks: LookSettings = field(default_factory=LookSettings)
-    absence_s: float = 120.0
-
-    def __post_init__(self) -> None:
-        validation.number("lateness_s", self.lateness_s, at_least=0.0)
-        validation.number("grasp_s", self.grasp_s, at_least=0.0)
-        validation.number("review_below", self.review_below, at_least=0.0, at_most=1.0)
-        if self.review is not None:
-            validation.instance("review", self.review, ReviewPolicy)
-        validation.number("rate_hz", self.rate_hz, above=0.0)
-        validation.instance("looks", self.looks, LookSettings)
-        validation.number("absence_s", self.absence_s, above=0.0, at_most=1e6)
 
 
 class Engine:
@@ -233,7 +176,7 @@ class Engine:
             _, fixture, _, event = heapq.heappop(self._waiting)
             scale = self._scales[fixture]
             told = scale.second_thoughts.tell(event, scale.noise_g)
-            interaction = _begun(scale, event, told)
+            interaction = begun(scale, event, told)
             if told is not None:
                 interaction = self._explained(scale, told, interaction)
             self._interactions[interaction.id] = interaction
@@ -243,8 +186,8 @@ class Engine:
         if told.earlier is not None and told.both is not None:
             start_ns = min(start_ns, told.earlier.event.start_ns)
         paths = self._sight.between(start_ns - self._grasp_ns, event.end_ns + self._grasp_ns)
-        when = self._when(event, paths.time_ns)
-        vision = self._looks.of(_span(scale, event), self._others(), paths.shoppers, interaction.id)
+        when = when_grasped(event, paths.time_ns, self._grasp_ns)
+        vision = self._looks.of(span_of(scale, event), self._others(), paths.shoppers, interaction.id)
         if told.earlier is not None and told.both is not None:
             earlier = f"{scale.fixture}:{told.earlier.event.id}"
             joint = Joint(
@@ -252,7 +195,7 @@ class Engine:
                 [scale.plates[i] for i in told.both.plates],
                 told.both.delta_g,
                 told.both.sigma_g,
-                when + self._when(told.earlier.event, paths.time_ns),
+                when + when_grasped(told.earlier.event, paths.time_ns, self._grasp_ns),
                 self._looks.of_both(interaction.id, earlier, paths.shoppers),
             )
         causes = self._associator.associate(
@@ -269,28 +212,22 @@ class Engine:
             joint=joint,
         )
         self._visits.see((s for s in paths.shoppers if self._sight.is_stranger(s)), event.end_ns)
-        return _caused(interaction, causes)
+        return caused(interaction, causes)
 
     def _others(self) -> Iterator[Span]:
         """Events that are not explained yet, and of which looks may be as well."""
         for _, fixture, _, event in self._waiting:
-            yield _span(self._scales[fixture], event)
+            yield span_of(self._scales[fixture], event)
         for scale in self._scales.values():
             for event in scale.second_thoughts.waiting:
-                yield _span(scale, event)
+                yield span_of(scale, event)
             for event in scale.second_thoughts.unsettled:
-                yield _span(scale, event)._replace(end_ns=FOREVER_NS)
-
-    def _when(self, event: WeightEvent, time_ns: NDArray[np.int64]) -> NDArray[np.float64]:
-        """How probable each instant is that of the grasp: about the step, or any time of the event."""
-        near = np.exp(-0.5 * ((time_ns - event.step_ns) / (GRASP_S * NS)) ** 2)
-        within = (time_ns >= event.start_ns - self._grasp_ns) & (time_ns <= event.end_ns + self._grasp_ns)
-        return np.asarray(near + ANY_TIME * within)
+                yield span_of(scale, event)._replace(end_ns=FOREVER_NS)
 
     def _revised(self) -> tuple[Interaction, ...]:
         """Give all interactions the causes that hold now."""
         return tuple(
-            _caused(i, self._associator.candidates(i.id)) if self._associator.knows(i.id) else i
+            caused(i, self._associator.candidates(i.id)) if self._associator.knows(i.id) else i
             for i in self._interactions.values()
         )
 
@@ -344,32 +281,3 @@ class Engine:
             if receipt.lines or not strange(p.payer):
                 receipts.append(receipt)
         return receipts
-
-
-def _span(scale: Scale, event: WeightEvent) -> Span:
-    """Tell when and where something moved."""
-    plates = tuple(scale.plates[i] for i in event.plates)
-    return Span(event.start_ns, event.step_ns, event.end_ns, float(event.delta_g.sum()), plates)
-
-
-def _begun(scale: Scale, event: WeightEvent, told: Told | None) -> Interaction:
-    """Tell of an event before anything is known of its causes."""
-    change = event if told is None else told.change
-    return Interaction(
-        f"{scale.fixture}:{event.id}",
-        "touch",
-        event.start_ns,
-        event.end_ns,
-        tuple(scale.plates[i] for i in change.plates),
-        float(change.delta_g.sum(dtype=np.float64)),
-        float(np.sqrt((change.sigma_g.astype(np.float64) ** 2).sum())),
-        (),
-    )
-
-
-def _caused(interaction: Interaction, causes: Sequence[Candidate]) -> Interaction:
-    """Give an interaction its causes, and the kind that the most probable one makes it."""
-    kind: Kind = "unknown"
-    if sum(c.probability for c in causes) >= 0.5:
-        kind = "take" if causes[0].quantity < 0 else "return"
-    return replace(interaction, kind=kind, candidates=tuple(causes))

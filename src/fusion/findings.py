@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 from fusion.device import DeviceCounts
-from fusion.engine import EngineSettings
+from fusion.engine_settings import EngineSettings
 from fusion.fixture_scales import SILENCE_NS
 from fusion.observations import JOINTS
 from fusion.recordings import ReaderNote

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fusion import scoring
 from fusion.confidence import ConfidenceModel, Curve, fingerprint, log_odds
-from fusion.engine import EngineSettings
+from fusion.engine_settings import EngineSettings
 from fusion.extras import require
 from fusion.receipts import Outcome
 

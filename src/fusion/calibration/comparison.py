@@ -7,7 +7,8 @@ import numpy as np
 
 from fusion.calibration.clock import ClockOffset, estimate_clock_offset
 from fusion.calibration.motion import arm_reach
-from fusion.engine import Engine, EngineSettings
+from fusion.engine import Engine
+from fusion.engine_settings import EngineSettings
 from fusion.observations import Keypoints, Observation, Targets
 from fusion.store import Store
 from fusion.tracking import Tracker
