@@ -120,7 +120,7 @@ def estimate_clock_offset(
         sigma,
         float(np.exp(maximum[1])),
         float(1 / (1 + np.exp(-maximum[2]))),
-        float(mass[near].sum() / (mass.sum() + none)),
+        min(float(mass[near].sum() / (mass.sum() + none)), 1.0),  # sums may round apart
     )
 
 
