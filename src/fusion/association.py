@@ -11,9 +11,10 @@ from fusion.association_settings import AssociationSettings, integer, validated
 from fusion.beliefs import Basket
 from fusion.candidates import Candidate, candidates
 from fusion.clusters import Cause, cluster_of
-from fusion.hypothesising import STAFF, Hypothesiser
+from fusion.hypothesising import Hypothesiser
 from fusion.places import Places
 from fusion.readings import LARGEST, Paths, Reading, identifiers, read_grams, read_paths
+from fusion.reference.hypotheses import STAFF
 from fusion.store import Store
 
 __all__ = ["AssociationSettings", "Associator", "Candidate", "Joint"]

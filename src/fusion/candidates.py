@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.clusters import Cause
-from fusion.hypothesising import STAFF
+from fusion.reference.hypotheses import STAFF
 
 UNTOLD = 1e-9
 """Candidates less probable than this are not told."""

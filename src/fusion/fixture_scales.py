@@ -36,14 +36,14 @@ class Scale:
         self.plates = [p.id for p in fixture.plates]
         column = {plate: i for i, plate in enumerate(self.plates)}
         facings = [[column[plate] for plate in facing.plates if plate in column] for facing in planogram]
+        groups = [i for i, shelf in enumerate(fixture.shelves) for _ in shelf.plates]
         self.segmenter = Segmenter(
-            [i for i, shelf in enumerate(fixture.shelves) for _ in shelf.plates],
+            groups,
             rate_hz=rate_hz,
             facings=[columns for columns in facings if columns],
             capacity_g=[min(p.capacity_g, MOST_G) for p in fixture.plates],
             settings=segmentation,
         )
-        groups = [i for i, shelf in enumerate(fixture.shelves) for _ in shelf.plates]
         self.second_thoughts = SecondThoughts(groups, segmentation.smallest_item_g / 2)
         self.feed = DeviceFeed(len(self.plates))
         self._source: Segmenter | DeviceFeed | None = None

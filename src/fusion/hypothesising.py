@@ -12,10 +12,11 @@ from fusion.beliefs import Beliefs
 from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_probability, null_share
 from fusion.ledger import SURE, Ledger
 from fusion.readings import Reading, nearby
+from fusion.reference.hypotheses import BRANCHES, STAFF
 
 Array = NDArray[Any]
-STAFF = 1 << 30
-"""Owners from here on are staff; see ``fusion.reference.hypotheses``."""
+UNUSED = 0.5
+"""Probability of the null of two events as one, which is not listed: the null of each stands for it."""
 DOUBT = 1e-3
 """An earlier event that was a null with less than this is not thought of again."""
 
@@ -67,13 +68,11 @@ class Hypothesiser:
         doubtful = {o for o in thought_of if o < STAFF}
         cluster = self.beliefs.gather(doubtful, [before] if before is not None else [])
         present = self.beliefs.present(cluster, thought_of, len(self._mass_g))
-        nulls = (self._settings.doubted if doubted else self._settings.null, self._settings.null)
+        nulls = (self._settings.doubted if doubted else self._settings.null, UNUSED)
         staff = (owners >= STAFF).astype(np.uint8)
         found = [
             self._explain(r, np.ascontiguousarray(r.hands[near]), look, staff, present, null)
-            for r, look, null in zip(
-                readings, looks, (self._settings.doubted if doubted else self._settings.null, 0.5), strict=False
-            )
+            for r, look, null in zip(readings, looks, nulls, strict=False)
         ]
         explained = [found[0], *((parts[1:], terms[1:], score[1:]) for parts, terms, score in found[1:])]
         parts, terms, score = (np.concatenate(arrays) for arrays in zip(*explained, strict=True))
@@ -122,7 +121,7 @@ class Hypothesiser:
         weight, count = np.empty(k), np.zeros(k, np.int32)
         records = np.zeros((k, *cluster.records.shape[1:]), np.int32)
         share, joint_share = np.empty((k, h)), np.empty((k, h))
-        columns = np.empty(min(len(score), 4 * k + 1), np.int32)
+        columns = np.empty(min(len(score), BRANCHES * k + 1), np.int32)
         chosen = np.empty((k, len(columns)))
         kept, used = self._hypotheses.update(
             cluster.weight, cluster.count, cluster.records, echo, together, parts, score, first_joint,

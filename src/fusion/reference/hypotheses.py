@@ -21,7 +21,7 @@ COMPILED = (
     "update",
 )
 
-__all__ = ["STAFF", "certain", "forget", "join", "update"]
+__all__ = ["BRANCHES", "STAFF", "certain", "forget", "join", "update"]
 
 STAFF = 1 << 30
 """Owners from here on are staff."""
