@@ -79,8 +79,8 @@ using namespace fusion;
 
 extern "C" int fusion_association_defaults(fusion_association_settings* settings) {
     if (!usable(settings)) return FUSION_BAD_ARGUMENT;
-    *settings = {FUSION_ABI, 4,    24,  0,   0.10, 2.0, 0.5, 0.02, 1e-4, 0.015, 0.03, 2.0,  5.0,  5000.0, 0.02,
-                 0.05,       0.01, 0.9, 0.5, 3.0,  0.1, 0.8, 0.02, 0.3,  0.3,   0.15, 0.02, 0.02, 0.01,   1e-5};
+    *settings = {FUSION_ABI, 4,    24,  0,   0.10, 2.0, 0.5, 0.02, 1e-4, 0.015, 0.05, 2.7,  5.0,  5000.0, 0.02,
+                 0.05,       0.03, 0.9, 0.5, 3.0,  0.1, 0.8, 0.02, 0.3,  0.3,   0.15, 0.02, 0.02, 0.01,   1e-5};
     return FUSION_OK;
 }
 

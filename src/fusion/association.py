@@ -207,6 +207,17 @@ class Associator:
         found = self._hypothesiser.beliefs.baskets(owners)
         return [({self._products[p]: q for p, q in basket}, value) for basket, value in found]
 
+    def exchanged(self, shopper: str) -> set[str]:
+        """Tell what of a shopper's only the place tells apart: products of equal weight one of which he put down.
+
+        It may have been the other, which he put where it does not belong.
+        """
+        look_alikes, found = self._hypothesiser.look_alikes, set()
+        for cause, pair in look_alikes.of(self._owners.get(shopper, STAFF)):
+            if look_alikes.is_open(cause, pair, self._probability(cause)):
+                found |= {self._products[product] for product in pair[1:]}
+        return found
+
     def weigh(self, shoppers: Sequence[str], log_likelihood: Callable[[dict[str, int]], float]) -> None:
         """Take in what was learned of all that shoppers carry together, such as the tags that a gate reads.
 
@@ -236,6 +247,7 @@ class Associator:
         if owner is not None:
             self._hypothesiser.beliefs.forget(owner)
             self._hypothesiser.ledger.forget(owner)
+            self._hypothesiser.look_alikes.forget(owner)
 
     def employ(self, shopper: str) -> None:
         """Take somebody for staff, who re-stocks: nothing of what he takes or puts down is charged.

@@ -22,10 +22,11 @@ class AssociationSettings(NamedTuple):
     """The hand that did it was taken for another's."""
     mass_spread: float = 0.015
     """Standard deviation of one unit's mass over its catalogue mass (packaged goods: 1-2 %)."""
-    wrong_mass: float = 0.03
-    """The catalogue's mass is wrong."""
-    wrong_factor: float = 2.0
-    """A wrong mass is off by this factor (another pack size): one standard deviation of its logarithm."""
+    wrong_mass: float = 0.05
+    """The catalogue's mass is wrong, or something else weighs in: a hand that rests, a thing over the edge."""
+    wrong_factor: float = 2.7
+    """A wrong mass is off by this factor: one standard deviation of its logarithm. Both are measured in simulated
+    stores (seeds 0 to 149 of the standard crowd), and so is `null`."""
     lightest_g: float = 5.0
     """Lightest thing sold."""
     heaviest_g: float = 5000.0
@@ -34,7 +35,7 @@ class AssociationSettings(NamedTuple):
     """Share of a change that shows on a neighbouring plate (the public recording shows 1-2 %)."""
     overhang: float = 0.05
     """An item overlaps a plate beside its facing."""
-    null: float = 0.01
+    null: float = 0.03
     """A lasting change has nothing to do with the store's products (a bag put down, a foreign item)."""
     doubted: float = 0.9
     """What the segmentation took for a hand has nothing to do with the store's products."""

@@ -273,8 +273,9 @@ class Engine:
         for p in parties:
             baskets = self._associator.baskets(*p.shoppers)
             receipt = cart(self._store, p.payer, baskets, interactions, *judging, final=final, members=p.members)
-            if p.doubtful or strange(p.payer):
-                lines = (replace(x, needs_review=x.needs_review or x.product in p.suspects) for x in receipt.lines)
+            suspects = p.suspects.union(*map(self._associator.exchanged, p.shoppers))
+            if p.doubtful or strange(p.payer) or not suspects.isdisjoint(line.product for line in receipt.lines):
+                lines = (replace(x, needs_review=x.needs_review or x.product in suspects) for x in receipt.lines)
                 receipt = replace(receipt, needs_review=True, lines=tuple(lines))
             if receipt.lines or not strange(p.payer):
                 receipts.append(receipt)

@@ -11,6 +11,7 @@ from fusion.association_settings import AssociationSettings
 from fusion.beliefs import Beliefs
 from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_probability, null_share
 from fusion.ledger import SURE, Ledger
+from fusion.look_alikes import LookAlikes
 from fusion.readings import Reading, nearby
 from fusion.reference.hypotheses import BRANCHES, STAFF
 
@@ -49,6 +50,7 @@ class Hypothesiser:
         self._explanations = backends.kernels("explanations")
         self._by_mass = np.argsort(mass_g, kind="stable").astype(np.int32)
         self.ledger = Ledger(mass_g, settings)
+        self.look_alikes = LookAlikes(mass_g, self._facings, settings)
         self.beliefs = Beliefs(self._hypotheses, settings, capacity)
 
     def decide(
@@ -101,7 +103,7 @@ class Hypothesiser:
         return holders if not holders & known else set()
 
     def possible_parts(self, earlier: list[Cause]) -> list[Cause]:
-        """Choose from earlier events, the latest first, those that may be parts of one: by themselves they were nulls."""
+        """Choose from earlier events, the latest first, those that may be parts of one: by themselves, nulls."""
         probability = 1.0
         for i, cause in enumerate(earlier):
             probability *= null_probability(cause)
@@ -162,6 +164,7 @@ class Hypothesiser:
             reading.plates, reading.delta_g, reading.sigma_g, parts[columns], terms[columns],
             chosen[:kept, :used].copy(), doubted,
         )  # fmt: skip
+        self.look_alikes.watch(cause, cluster)
         node = self.beliefs.node([(cluster.node, share[:kept] + joint_share[:kept])], cause=cause)
         if len(readings) > 1:
             node.joint_causes, node.joint_share = earlier, joint_share[:kept]

@@ -1,0 +1,99 @@
+"""Look-alikes: what was put back, or taken, if only its place says that it was not another thing of equal weight.
+
+Who carries two things that weigh the same, and puts one down where the other belongs, looks to the scales like one
+who puts that other back; and whoever takes it from there, like one who takes that other. That people seldom do so
+makes the posterior sure, but a receipt should not rest on it alone.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.association_settings import AssociationSettings
+from fusion.clusters import Cause, Cluster
+from fusion.reference.hypotheses import STAFF
+
+EVEN = 10.0
+"""Odds, but for the place, from which on one of two is told from the other."""
+SAME = 0.005
+"""Products whose masses differ by less than this share no load cell tells apart: its span errs by 0.3 %."""
+
+Pair = tuple[int, int, int]
+"""An owner, what of his may have moved, and the product at home there."""
+
+
+class LookAlikes:
+    """Watches for things that may have been exchanged.
+
+    Parameters
+    ----------
+    mass_g : (N,) float64
+        Of the products.
+    facings : int
+        How many the store has.
+    settings : AssociationSettings
+    """
+
+    def __init__(self, mass_g: NDArray[np.float64], facings: int, settings: AssociationSettings) -> None:
+        self._mass_g = mass_g
+        self._place = (1.0 - settings.misplacing) * facings / settings.misplacing
+        self._strays: set[tuple[int, int]] = set()
+        self._doubts: dict[int, list[tuple[Cause, Pair]]] = {}
+
+    def watch(self, cause: Cause, before: Cluster) -> None:
+        """Note what may have moved in an event instead of what is at home there.
+
+        Parameters
+        ----------
+        cause : Cause
+            The event.
+        before : Cluster
+            The hypotheses before it: who may carry what.
+        """
+        sensed = cause.terms[:, 0] + cause.terms[:, 1] + cause.terms[:, 3]
+        for alien, native in _pairs(cause):
+            owner, product, quantity, _ = cause.parts[alien, 0].tolist()
+            home = int(cause.parts[native, 0, 1])
+            alike = abs(self._mass_g[product] - self._mass_g[home]) <= SAME * self._mass_g[home]
+            if not alike or abs(sensed[alien] - sensed[native]) > np.log(EVEN):
+                continue
+            places = {(plate, product) for plate in cause.plates.tolist()}
+            if quantity > 0 and (before.held[:, :2] == (owner, product)).all(axis=1).any():
+                self._strays |= places
+            elif quantity < 0 and not places.isdisjoint(self._strays):
+                self._strays -= places
+            else:
+                continue
+            self._doubts.setdefault(owner, []).append((cause, (owner, product, home)))
+
+    def of(self, owner: int) -> Sequence[tuple[Cause, Pair]]:
+        """List the doubts about what somebody has: events, and what may have moved in them."""
+        return self._doubts.get(owner, ())
+
+    def is_open(self, cause: Cause, pair: Pair, probability: NDArray[np.float64]) -> bool:
+        """Tell whether nothing since has told what moved, by the probabilities (C,) of an event's explanations.
+
+        Of a return, the prior of its place is left out; what was taken may be the other thing anyway.
+        """
+        owner, quantity = cause.parts[:, 0, 0], cause.parts[:, 0, 2]
+        alien, native = (
+            float(probability[(owner == pair[0]) & (cause.parts[:, 0, 1] == product)].sum()) for product in pair[1:]
+        )
+        back = bool((quantity[(owner == pair[0]) & (cause.parts[:, 0, 1] == pair[1])] > 0).any())
+        return alien < EVEN * native and (not back or native < EVEN * self._place * alien)
+
+    def forget(self, owner: int) -> None:
+        """Drop the doubts about what somebody has, who left."""
+        self._doubts.pop(owner, None)
+
+
+def _pairs(cause: Cause) -> Iterator[tuple[int, int]]:
+    """List explanations of one thing that is not at home with those of one that is, of the same shopper's hand."""
+    owner, product, quantity, place = cause.parts[:, 0].T
+    single = (product >= 0) & (owner < STAFF) & (cause.parts[:, 1, 1] < 0)
+    natives = np.flatnonzero(single & (place > 0))
+    for alien in np.flatnonzero(single & (place == 0)).tolist():
+        same = (owner[natives] == owner[alien]) & (quantity[natives] == quantity[alien])
+        for native in natives[same & (product[natives] != product[alien])].tolist():
+            yield alien, native
