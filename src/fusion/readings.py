@@ -11,6 +11,8 @@ from fusion import validation
 Array = NDArray[Any]
 LARGEST, SMALLEST = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
 """Range of what sensors report: within it, sums and squares of grams and metres neither overflow nor vanish."""
+UNLIKELY = 1e-9
+"""Who was seen only at instants so much less probable than the best was not seen."""
 NEARBY = 1e-3
 """A shopper whose hands are so much less likely to have done it than another's is left out."""
 
@@ -51,6 +53,7 @@ def read_paths(hands_m: ArrayLike, var_m2: ArrayLike | None, when: ArrayLike | N
         weight = validation.array("when", when, np.float64, (len(hands),), finite=True)
         if not ((weight >= 0) & (weight <= LARGEST)).all():
             raise ValueError("when must not be negative, nor beyond float32")
+        weight = np.where(weight >= UNLIKELY * weight.max(initial=0.0), weight, 0.0)
     return Paths(hands, var, weight)
 
 
