@@ -1,0 +1,277 @@
+"""Meetings: where a hand of one shopper and a hand of another come together as hands do that pass something.
+
+Who gives and who gets reach out both, meet about half-way, and both hold the thing for some tenths of a second (Hansen
+et al. 2017, Percept Mot Skills 124:182; Kato et al. 2019, PLoS ONE 14:e0217129; phases: Kopnarski et al. 2023, Front
+Psychol 14:1147296). Hands that hang or swing beside their bodies come as near by chance, but lower; hands that reach
+into the same shelf come as near as high, but there, and side by side. So a meeting is scored by the hands' distance
+over the time that a thing is held by both, by how far both are raised, by whether they are at a shelf, and by whether
+the arms reach towards each other.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import log
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion import validation
+from fusion.hands import HandPaths
+from fusion.store import Store
+
+NS = 1_000_000_000
+STEP_NS = NS // 2
+"""Hands are looked at so much at a time, by the clock: how observations are cut changes nothing."""
+HELD_NS = NS * 2 // 5
+"""Both hold a thing for so long: 0.3 to 0.6 s, of which tracking sees the most."""
+LASTING_NS = 2 * NS
+"""Hands that still are as near so long after they were nearest are told of."""
+MEMORY_NS = 60 * NS
+"""A stream that jumps by more than this has no hands in between."""
+NEAR_M = 0.35
+"""Hands further apart pass nothing: a big thing held by its ends, and tracking noise."""
+AROUND_M = 2.5
+"""Shoppers whose hands are on average further apart do not meet within a second: they walk at 1.5 m/s."""
+PALMS_M = 0.1
+"""Distance along an axis between two palms that hold one thing: half a thing's width, and 5 cm of tracking noise."""
+RAISED_M, RAISED_SIGMA_M = 0.35, 0.15
+"""A hand that passes something is so far above where it would hang: at 0.6 to 0.8 of the stature, 0.44 being that."""
+REST_M, REST_SIGMA_M = 0.1, 0.06
+"""A hand at rest hangs on an arm that is slightly bent (the public recording: wrists at 0.54 of the stature)."""
+HIGHEST_M = 0.7
+"""A hand that does anything else is anywhere between where it hangs and the shoulder ..."""
+BUSY, BUSY_AT_SHELF = 0.1, 0.8
+"""... which of two hands that are near each other each is with this probability, away from shelves and at them."""
+SHELF_M = 0.25
+"""Hands are at a shelf if the point between them is no further from a plate's space: hands that reach past each other
+for goods come near each other on their way, half a forearm before it."""
+FACING_RAD, ASKEW = 0.5, 0.1
+"""Arms that pass something reach towards each other within this angle; of people side by side, so many, anyhow."""
+
+Array = NDArray[Any]
+Between = Callable[[int, int], HandPaths]
+
+
+class MeetingSettings(NamedTuple):
+    """What is believed of hands that meet; probabilities unless a unit says otherwise.
+
+    Nobody has published how often shoppers pass things on. The defaults say that it is rare beside hands' coming near
+    each other, and that as a rule it is what was picked up a moment ago.
+    """
+
+    passing: float = 0.05
+    """Two hands that come near each other pass something."""
+    in_hand_s: float = 5.0
+    """What was picked up is put into a bag or a basket at this rate: it is still in the hand exp(-t / in_hand_s)."""
+    from_basket: float = 0.02
+    """Any one unit in a basket against one that is in the hand: how likely it is what is passed."""
+    own_things: float = 0.05
+    """The same of what is not the store's: a telephone, a bag, a hand."""
+    negligible: float = 0.01
+    """Meetings at which less probably something is passed are not told."""
+
+    def validated(self) -> "MeetingSettings":
+        """Check the settings' types and ranges.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a probability is not within (0, 1), or a duration is not within [1e-3, 1e6].
+        """
+        for name, value in self._asdict().items():
+            if name == "in_hand_s":
+                validation.number(name, value, at_least=1e-3, at_most=1e6)
+            elif not 1e-12 <= validation.number(name, value) < 1.0:
+                raise ValueError(f"{name} must be a probability in (0, 1), at least 1e-12; got {value}")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Hands of two shoppers that met.
+
+    Parameters
+    ----------
+    time_ns : int
+        When they were most like hands that pass something.
+    start_ns, end_ns : int
+        How long they were like that at all.
+    shoppers : tuple of str
+        The two, in order of their names.
+    log_ratio : float
+        Log-likelihood ratio of what was seen if something is passed, against hands that come as near by chance.
+    """
+
+    time_ns: int
+    start_ns: int
+    end_ns: int
+    shoppers: tuple[str, str]
+    log_ratio: float
+
+
+@dataclass(slots=True)
+class _Encounter:
+    """Two shoppers whose hands are near each other now; `told` once they were at their best."""
+
+    best: Meeting
+    told: bool = False
+
+
+class Meetings:
+    """Finds meetings in the stream of hands, in order of time.
+
+    Parameters
+    ----------
+    store : Store
+        Where shelves are.
+    settings : MeetingSettings
+
+    Attributes
+    ----------
+    followed_ns : int
+        Hands were looked at up to here.
+    """
+
+    def __init__(self, store: Store, settings: MeetingSettings) -> None:
+        boxes = [plate.box for plate in store.plate_by_id.values()]
+        self._center = np.array([b.center_m for b in boxes]).reshape(-1, 3)
+        self._axes = np.array([b.rotation for b in boxes]).reshape(-1, 3, 3)
+        self._half = np.array([b.size_m / 2 for b in boxes]).reshape(-1, 3)
+        odds = settings.passing / (1.0 - settings.passing)
+        self._least = log(settings.negligible / (1.0 - settings.negligible)) - log(odds)
+        self._open: dict[tuple[str, str], _Encounter] = {}
+        self.followed_ns = 0
+
+    @property
+    def open_since_ns(self) -> int | None:
+        """Time of the earliest meeting that is not told yet."""
+        return min((e.best.time_ns for e in self._open.values() if not e.told), default=None)
+
+    def follow(self, between: Between, until_ns: int) -> list[Meeting]:
+        """Look at the hands up to a time, which `between` gives; return the meetings that are over."""
+        until_ns -= until_ns % STEP_NS
+        if until_ns - self.followed_ns > MEMORY_NS:
+            self.followed_ns = until_ns - MEMORY_NS
+        found = []
+        while self.followed_ns < until_ns:
+            start, self.followed_ns = self.followed_ns, self.followed_ns + STEP_NS
+            paths = between(start - HELD_NS // 2, self.followed_ns + HELD_NS // 2)
+            found += self._told(self._near(paths, start, self.followed_ns))
+        return sorted(found, key=lambda m: (m.time_ns, m.shoppers))
+
+    def _told(self, now: list[Meeting]) -> Iterable[Meeting]:
+        """Carry the encounters on by what the last stretch of time showed of each pair."""
+        by_pair = {m.shoppers: m for m in now}
+        for pair in [pair for pair in self._open if pair not in by_pair]:
+            encounter = self._open.pop(pair)
+            if not encounter.told:
+                yield encounter.best
+        for pair, m in by_pair.items():
+            encounter = self._open.setdefault(pair, _Encounter(m))
+            best = encounter.best
+            if encounter.told or m is best:
+                continue
+            top = m if m.log_ratio > best.log_ratio else best
+            ratio = top.log_ratio
+            encounter.best = Meeting(top.time_ns, best.start_ns, m.end_ns, pair, ratio)
+            if top is best and (m.log_ratio < ratio - 1.0 or m.end_ns - best.time_ns > LASTING_NS):
+                encounter.told = True
+                yield encounter.best
+
+    def _near(self, paths: HandPaths, start_ns: int, end_ns: int) -> list[Meeting]:
+        """Find the pairs of shoppers whose hands were near each other at `start_ns` or later, before `end_ns`."""
+        own = (paths.time_ns >= start_ns) & (paths.time_ns < end_ns)
+        one, other = _around(paths)
+        if not len(one) or not own.any():
+            return []
+        window = np.abs(paths.time_ns - paths.time_ns[own][:, None]) <= HELD_NS // 2
+        apart = paths.hands_m[:, one, :, None] - paths.hands_m[:, other, None]
+        middle = (paths.hands_m[own][:, one, :, None] + paths.hands_m[own][:, other, None]) / 2
+        distance2, reach = (_smooth(window, apart) ** 2).sum(axis=-1), _smooth(window, paths.reach_m)
+        var = paths.var_m2[own]
+        nearness = _log_distance(distance2, var[:, one, :, None] + var[:, other, None])
+        arms = np.broadcast_arrays(reach[:, one, :, None], reach[:, other, None])
+        ratio = nearness + sum(_log_raised(arm[..., 2], BUSY) for arm in arms)
+        at = np.nonzero(ratio >= self._least)  # as high as it gets, wherever that is
+        if not len(at[0]):
+            return []
+        busy = np.where(self._at_shelf(middle[at]), BUSY_AT_SHELF, BUSY)
+        ratio[at] = nearness[at] + sum(_log_raised(arm[at][:, 2], busy) for arm in arms)
+        ratio[at] += _log_facing(*(arm[at][:, :2] for arm in arms))
+        return [
+            m for k in np.unique(at[1]).tolist()
+            if (m := self._best(ratio[:, k], paths.time_ns[own], paths.shoppers[one[k]], paths.shoppers[other[k]]))
+        ]  # fmt: skip
+
+    def _best(self, ratio: Array, time_ns: Array, one: str, other: str) -> Meeting | None:
+        """Tell of one pair's meeting, from the ratios of its hands, (T, 2, 2)."""
+        by_time = ratio.max(axis=(1, 2))
+        when = np.flatnonzero(by_time >= self._least)
+        if not len(when):
+            return None
+        best = int(by_time.argmax())
+        times = (int(time_ns[k]) for k in (best, when[0], when[-1]))
+        return Meeting(*times, (min(one, other), max(one, other)), float(by_time[best]))
+
+    def _at_shelf(self, places_m: Array) -> NDArray[np.bool_]:
+        """Tell which of some places (n, 3) are at a plate's space; those nobody knows are not."""
+        local = np.einsum("nbi,bij->nbj", np.nan_to_num(places_m)[:, None] - self._center, self._axes)
+        outside = np.maximum(np.abs(local) - self._half, 0.0)
+        return np.asarray(((outside**2).sum(axis=-1) <= SHELF_M**2).any(axis=1))
+
+
+def _around(paths: HandPaths) -> tuple[Array, Array]:
+    """Choose the pairs of shoppers who may meet: two lists of columns."""
+    hands = paths.hands_m.swapaxes(0, 1).reshape(len(paths.shoppers), 2 * len(paths.time_ns), 3)
+    seen = np.isfinite(hands[..., 0])
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = np.nansum(hands, axis=1) / np.maximum(seen.sum(axis=1), 1)[:, None]
+        apart2 = ((mean[:, None] - mean) ** 2).sum(axis=-1)
+    close = (apart2 <= AROUND_M**2) & seen.any(axis=1) & seen.any(axis=1)[:, None]
+    one, other = np.nonzero(np.triu(close, k=1))
+    return one, other
+
+
+def _smooth(window: NDArray[np.bool_], values: Array) -> Array:
+    """Average what was seen in each window (n, T) of values (T, ...); NaN where less than half of it was seen."""
+    flat = values.reshape(len(values), -1)
+    seen = np.isfinite(flat)
+    count = window.astype(np.float64) @ seen
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = window.astype(np.float64) @ np.where(seen, flat, 0.0)
+    enough = 2 * count >= np.maximum(window.sum(axis=1), 1)[:, None]
+    return np.where(enough, total / np.maximum(count, 1), np.nan).reshape(len(window), *values.shape[1:])
+
+
+def _log_distance(distance2: Array, var: Array) -> Array:
+    """Log-likelihood ratio of the squared distance of hands: of palms on one thing, or of a path that leads by.
+
+    How near paths that lead by come is, across them, uniform over a disc; -inf for hands that were not near, or seen.
+    """
+    spread2 = PALMS_M**2 + var
+    with np.errstate(invalid="ignore", over="ignore"):
+        near = distance2 < NEAR_M**2
+        return np.where(near, np.log(NEAR_M**2 / (2 * spread2)) - distance2 / (2 * spread2), -np.inf)
+
+
+def _log_raised(raised_m: Array, busy: float | Array) -> Array:
+    """Log-likelihood ratio of how far a hand is raised: passing something, or at rest or `busy`; 0 if not known."""
+    known = np.clip(np.nan_to_num(raised_m), -HIGHEST_M, 2 * HIGHEST_M)
+    rest = (1.0 - busy) * _normal(known, REST_M, REST_SIGMA_M) + busy / HIGHEST_M
+    return np.where(np.isnan(raised_m), 0.0, np.log(_normal(known, RAISED_M, RAISED_SIGMA_M) / rest))
+
+
+def _log_facing(one: Array, other: Array) -> Array:
+    """Log-likelihood ratio of the directions (n, 2) of two arms; 0 if not known.
+
+    Hands that meet between two bodies reach towards each other, whatever they do; so that tells nothing for a meeting.
+    """
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        away = np.pi - np.arccos((one * other).sum(axis=1) / np.hypot(*one.T) / np.hypot(*other.T))
+    density = 2 * (1.0 - ASKEW) * _normal(away, 0.0, FACING_RAD) + ASKEW / np.pi
+    return np.where(np.isfinite(away), np.minimum(np.log(np.pi * density), 0.0), 0.0)
+
+
+def _normal(x: Array, mean: float, sigma: float) -> Array:
+    return np.asarray(np.exp(-0.5 * ((x - mean) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)))
