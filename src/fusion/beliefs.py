@@ -142,6 +142,14 @@ class Beliefs:
             found |= set(records[hit][:, 0].tolist())
         return found
 
+    def carried(self, owners: Iterable[int]) -> list[tuple[int, int]]:
+        """List what owners may carry: (owner, product), sorted."""
+        found = {(o, p) for o in owners for p, _ in self._sure.get(o, ())}
+        for owner in set(owners) & self._clusters.keys():
+            held = self._clusters[owner].held
+            found |= {(owner, p) for p in held[held[:, 0] == owner, 1].tolist()}
+        return sorted(found)
+
     def present(self, cluster: Cluster, owners: set[int], products: int) -> Any:
         """Mark the products that some hypothesis has with these owners, (N,) uint8."""
         marks = np.zeros(products, np.uint8)

@@ -23,12 +23,12 @@ class Candidate:
     shopper, product : str
         Who and what.
     quantity : int
-        Below 0 for a take, above for a return.
+        Below 0 for a take, above for a return; where hands met, below 0 for who got it, above for who gave it.
     probability : float
         In the light of everything that is known.
     terms : tuple of (str, float)
         Log-likelihood ratios, in nats, against nothing of the store having moved: ``weight`` (the grams of all plates),
-        ``hands`` (where they were), ``units`` (how likely so many move), ``vision``, and ``basket`` (all else: what
+        ``hands`` (where they were, or how they met), ``units`` (how likely so many move), ``vision``, and ``basket`` (all else: what
         everybody carried and what lay where, before and since).
     """
 
@@ -53,17 +53,19 @@ def candidates(
             if done not in best or p[e] > p[best[done]]:
                 best[done] = e
     found = [
-        Candidate(names[done[0] % STAFF], products[done[1]], done[2], v, _terms(ratios[best[done]], v, p[0]))
+        Candidate(names[done[0] % STAFF], products[done[1]], done[2], v, _terms(ratios[best[done]], v, p[0], len(cause.plates)))
         for done, v in total.items()
         if v >= UNTOLD
     ]
     return sorted(found, key=lambda c: (-c.probability, c.shopper, c.product, c.quantity))
 
 
-def _terms(ratios: list[float], p: float, null: float) -> tuple[tuple[str, float], ...]:
+def _terms(ratios: list[float], p: float, null: float, plates: int) -> tuple[tuple[str, float], ...]:
     """Terms of an explanation against the null; what they leave open is the baskets'."""
     weight, hands, units, vision = ratios
-    terms = ("weight", weight), ("hands", hands), ("units", units), ("vision", vision)
+    terms: tuple[tuple[str, float], ...] = ("weight", weight), ("hands", hands), ("units", units), ("vision", vision)
+    if not plates:  # hands that met: nothing was weighed
+        terms = (("hands", hands),)
     if null <= 0.0:
         return terms
     return (*terms, ("basket", log(p / null) - weight - hands - units - vision))

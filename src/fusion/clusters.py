@@ -201,6 +201,14 @@ class Cluster:
         return found
 
 
+def probability_of(cause: Cause) -> Array:
+    """Probability of each explanation of an event, open or settled, in the light of everything since."""
+    cluster = cluster_of(cause)
+    found = cause.probability if cluster is None else cluster.probability(cause)
+    assert found is not None
+    return found
+
+
 def null_probability(cause: Cause) -> float:
     """Probability that nothing of the store moved in an event, in the light of everything since."""
     cluster = cluster_of(cause)

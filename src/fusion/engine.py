@@ -5,6 +5,7 @@ once; what comes later than the watermark is counted, and neither used nor lost 
 """
 
 import heapq
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -16,8 +17,9 @@ from fusion.carts import cart
 from fusion.confidence import ConfidenceModel
 from fusion.engine_settings import EngineSettings
 from fusion.fixture_scales import Scale
-from fusion.interactions import begun, caused, span_of, when_grasped
+from fusion.interactions import begun, caused, meeting_ids, met, span_of, when_grasped
 from fusion.looks import FOREVER_NS, Looks, Span
+from fusion.meetings import Meeting, Meetings
 from fusion.observations import DeviceEvents, GateEvent, ItemScores, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Outcome, Receipt
@@ -66,8 +68,11 @@ class Engine:
         self._buffer = ReorderBuffer(round(s.lateness_s * NS))
         self._grasp_ns = round(s.grasp_s * NS)
         self._scales = {f.id: Scale(f, store.planogram, s.rate_hz, s.segmentation) for f in store.fixtures}
-        self._associator = Associator(store, settings=s.association)
+        self._associator = Associator(store, settings=s.association, meetings=s.meetings)
         self._sight = Sight(store, s.tracking)
+        self._meetings = Meetings(store, s.meetings, round(s.tracking.lateness_s * NS)) if s.payer == "carrier" else None
+        self._met: deque[Meeting] = deque()
+        self._meeting_ids = meeting_ids({f.id for f in store.fixtures})
         self._looks, self._tags = Looks(store, s.looks, self._sight.between), TagGate(store, s.looks)
         self._wait_ns = self._grasp_ns + round(max(s.segmentation.merge_s, s.tracking.lateness_s) * NS)
         self._now_ns = 0
@@ -109,6 +114,7 @@ class Engine:
         for ready in self._buffer.ready(everything=True):
             self._pass(ready)
         self._sight.flush()
+        self._met += self._meetings.flush(self._sight.between) if self._meetings is not None else ()
         for scale in self._scales.values():
             self._enqueue(scale, scale.flush())
         self._associate(up_to_ns=None)
@@ -162,6 +168,8 @@ class Engine:
                 self._looks.see(observation)
             case TagReads():
                 self._tags.see(observation)
+        if self._meetings is not None:
+            self._met += self._meetings.follow(self._sight.between, self._now_ns)
         self._settle()
 
     def _enqueue(self, scale: Scale, events: list[WeightEvent]) -> None:
@@ -173,6 +181,7 @@ class Engine:
         """Explain the waiting events that ended long enough before a time, in order of their ends."""
         wait_ns = max(self._wait_ns, self._looks.wait_ns)
         while self._waiting and (up_to_ns is None or self._waiting[0][0] + wait_ns < up_to_ns):
+            self._meet(up_to_ns=self._waiting[0][-1].step_ns)
             _, fixture, _, event = heapq.heappop(self._waiting)
             scale = self._scales[fixture]
             told = scale.second_thoughts.tell(event, scale.noise_g)
@@ -180,6 +189,16 @@ class Engine:
             if told is not None:
                 interaction = self._explained(scale, told, interaction)
             self._interactions[interaction.id] = interaction
+        self._meet(up_to_ns=None if up_to_ns is None else up_to_ns - wait_ns)
+
+    def _meet(self, up_to_ns: int | None) -> None:
+        """Explain hands that met before a time."""
+        while self._met and (up_to_ns is None or self._met[0].time_ns < up_to_ns):
+            meeting = self._met.popleft()
+            interaction = met(next(self._meeting_ids), meeting)
+            causes = self._associator.meet(interaction.id, meeting.shoppers, meeting.log_ratio, meeting.time_ns)
+            if causes:
+                self._interactions[interaction.id] = caused(interaction, causes)
 
     def _explained(self, scale: Scale, told: Told, interaction: Interaction) -> Interaction:
         event, joint, start_ns = told.event, None, told.event.start_ns
@@ -209,6 +228,7 @@ class Engine:
             when=when,
             vision=vision,
             doubted=told.doubted,
+            time_ns=event.step_ns,
             joint=joint,
         )
         self._visits.see((s for s in paths.shoppers if self._sight.is_stranger(s)), event.end_ns)
@@ -236,6 +256,9 @@ class Engine:
         starts = [event.start_ns for *_, event in self._waiting]
         starts += [event.start_ns for scale in self._scales.values() for event in scale.second_thoughts.waiting]
         starts += [t for scale in self._scales.values() if (t := scale.open_since_ns(self._now_ns)) is not None]
+        starts += [meeting.time_ns for meeting in self._met]
+        if self._meetings is not None:
+            starts.append(self._meetings.open_since_ns)
         safe_ns = min([self._now_ns - DETECTION_NS, *starts])
         for stranger in (s for s in self._visits.shoppers if self._sight.is_stranger(s)):
             if self._sight.is_gone(stranger, safe_ns):

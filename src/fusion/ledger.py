@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fusion.association_settings import AssociationSettings
 from fusion.reference.association import log_mass, log_normal, log_sum
+from fusion.reference.hypotheses import STAFF
 
 Array = NDArray[Any]
 SAME = 0.9
@@ -83,6 +84,19 @@ class Ledger:
             self._lots.setdefault(owner, {}).setdefault(product, []).append(lot)
         elif place == 0:
             self._lots.setdefault(-1 - reading.main_plate, {}).setdefault(product, []).append(lot)
+
+    def hand_on(self, giver: int, receiver: int, product: int) -> None:
+        """Note that one unit changed hands: the last one that its giver got, if it moved alone."""
+        lots = self._lots.get(giver, {}).get(product, [])
+        single = [lot for lot in lots if lot.units == 1]
+        if single:
+            lots.remove(single[-1])
+            if receiver < STAFF:
+                self._lots.setdefault(receiver, {}).setdefault(product, []).append(single[-1])
+        else:  # of a lot of several units, one: what is left is not known any more
+            lots.clear()
+        if not lots and product in self._lots.get(giver, {}):
+            del self._lots[giver][product]
 
     def forget(self, owner: int) -> None:
         """Drop an owner's lots."""

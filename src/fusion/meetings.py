@@ -126,6 +126,8 @@ class Meetings:
     store : Store
         Where shelves are.
     settings : MeetingSettings
+    lateness_ns : int
+        Hands come as much later than they were seen.
 
     Attributes
     ----------
@@ -133,7 +135,8 @@ class Meetings:
         Hands were looked at up to here.
     """
 
-    def __init__(self, store: Store, settings: MeetingSettings) -> None:
+    def __init__(self, store: Store, settings: MeetingSettings, lateness_ns: int) -> None:
+        self._lateness_ns = lateness_ns
         boxes = [plate.box for plate in store.plate_by_id.values()]
         self._center = np.array([b.center_m for b in boxes]).reshape(-1, 3)
         self._axes = np.array([b.rotation for b in boxes]).reshape(-1, 3, 3)
@@ -144,12 +147,21 @@ class Meetings:
         self.followed_ns = 0
 
     @property
-    def open_since_ns(self) -> int | None:
-        """Time of the earliest meeting that is not told yet."""
-        return min((e.best.time_ns for e in self._open.values() if not e.told), default=None)
+    def open_since_ns(self) -> int:
+        """Since when there may be meetings that are not told yet, as long as the stream does not jump."""
+        return min([self.followed_ns - HELD_NS, *(e.best.time_ns for e in self._open.values() if not e.told)])
 
-    def follow(self, between: Between, until_ns: int) -> list[Meeting]:
-        """Look at the hands up to a time, which `between` gives; return the meetings that are over."""
+    def flush(self, between: Between) -> list[Meeting]:
+        """Take the stream as ended."""
+        found = self._follow(between, self.followed_ns + self._lateness_ns + HELD_NS + STEP_NS)
+        return _in_order([*found, *self._told([])])
+
+    def follow(self, between: Between, now_ns: int) -> list[Meeting]:
+        """Look at the hands, which `between` gives, up to now; return the meetings that are over."""
+        until_ns = now_ns - self._lateness_ns - HELD_NS // 2
+        return self._follow(between, until_ns) if until_ns >= self.followed_ns + STEP_NS else []
+
+    def _follow(self, between: Between, until_ns: int) -> list[Meeting]:
         until_ns -= until_ns % STEP_NS
         if until_ns - self.followed_ns > MEMORY_NS:
             self.followed_ns = until_ns - MEMORY_NS
@@ -158,7 +170,7 @@ class Meetings:
             start, self.followed_ns = self.followed_ns, self.followed_ns + STEP_NS
             paths = between(start - HELD_NS // 2, self.followed_ns + HELD_NS // 2)
             found += self._told(self._near(paths, start, self.followed_ns))
-        return sorted(found, key=lambda m: (m.time_ns, m.shoppers))
+        return _in_order(found)
 
     def _told(self, now: list[Meeting]) -> Iterable[Meeting]:
         """Carry the encounters on by what the last stretch of time showed of each pair."""
@@ -219,6 +231,10 @@ class Meetings:
         local = np.einsum("nbi,bij->nbj", np.nan_to_num(places_m)[:, None] - self._center, self._axes)
         outside = np.maximum(np.abs(local) - self._half, 0.0)
         return np.asarray(((outside**2).sum(axis=-1) <= SHELF_M**2).any(axis=1))
+
+
+def _in_order(meetings: Iterable[Meeting]) -> list[Meeting]:
+    return sorted(meetings, key=lambda m: (m.time_ns, m.shoppers))
 
 
 def _around(paths: HandPaths) -> tuple[Array, Array]:
