@@ -46,6 +46,8 @@ BUSY, BUSY_AT_SHELF = 0.1, 0.8
 SHELF_M = 0.25
 """Hands are at a shelf if the point between them is no further from a plate's space: hands that reach past each other
 for goods come near each other on their way, half a forearm before it."""
+PASSED_AT_SHELF, NEAR_AT_SHELF = 0.1, 0.3
+"""Share of what is passed, and of the hands that come near each other by chance, that is at a shelf."""
 FACING_RAD, ASKEW = 0.5, 0.1
 """Arms that pass something reach towards each other within this angle; of people side by side, so many, anyhow."""
 
@@ -63,12 +65,14 @@ class MeetingSettings(NamedTuple):
     passing: float = 0.05
     """Two hands that come near each other pass something."""
     in_hand_s: float = 5.0
-    """What was picked up is put into a bag or a basket at this rate: it is still in the hand exp(-t / in_hand_s)."""
-    from_basket: float = 0.02
+    """What was picked up is put into a bag or a basket: it still is in the hand with (1 + t / in_hand_s)^-2 ..."""
+    other_hand: float = 0.15
+    """... times this for whatever was picked up since: people have two hands."""
+    from_basket: float = 0.005
     """Any one unit in a basket against one that is in the hand: how likely it is what is passed."""
-    own_things: float = 0.05
+    own_things: float = 0.02
     """The same of what is not the store's: a telephone, a bag, a hand."""
-    negligible: float = 0.01
+    negligible: float = 0.02
     """Meetings at which less probably something is passed are not told."""
 
     def validated(self) -> "MeetingSettings":
@@ -200,7 +204,8 @@ class Meetings:
         window = np.abs(paths.time_ns - paths.time_ns[own][:, None]) <= HELD_NS // 2
         apart = paths.hands_m[:, one, :, None] - paths.hands_m[:, other, None]
         middle = (paths.hands_m[own][:, one, :, None] + paths.hands_m[own][:, other, None]) / 2
-        distance2, reach = (_smooth(window, apart) ** 2).sum(axis=-1), _smooth(window, paths.reach_m)
+        with np.errstate(over="ignore"):
+            distance2, reach = _smooth(window, (apart**2).sum(axis=-1)), _smooth(window, paths.reach_m)
         var = paths.var_m2[own]
         nearness = _log_distance(distance2, var[:, one, :, None] + var[:, other, None])
         arms = np.broadcast_arrays(reach[:, one, :, None], reach[:, other, None])
@@ -208,8 +213,10 @@ class Meetings:
         at = np.nonzero(ratio >= self._least)  # as high as it gets, wherever that is
         if not len(at[0]):
             return []
-        busy = np.where(self._at_shelf(middle[at]), BUSY_AT_SHELF, BUSY)
-        ratio[at] = nearness[at] + sum(_log_raised(arm[at][:, 2], busy) for arm in arms)
+        at_shelf = self._at_shelf(middle[at])
+        busy = np.where(at_shelf, BUSY_AT_SHELF, BUSY)
+        ratio[at] = nearness[at] + np.where(at_shelf, log(PASSED_AT_SHELF / NEAR_AT_SHELF), 0.0)
+        ratio[at] += sum(_log_raised(arm[at][:, 2], busy) for arm in arms)
         ratio[at] += _log_facing(*(arm[at][:, :2] for arm in arms))
         return [
             m for k in np.unique(at[1]).tolist()

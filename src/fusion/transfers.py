@@ -73,12 +73,18 @@ class Transfers:
         """How likely each (owner, product) is in the hand: he got it a moment ago."""
         column = {key: i for i, key in enumerate(held)}
         likely = np.zeros(len(held))
-        for then_ns, cause in self._recent:
-            kept = exp(-max(time_ns - then_ns, 0) / NS / self._meetings.in_hand_s)
+        free = {owner: 1.0 for owner, _ in held}  # how likely what he got earlier is in a hand still
+        for then_ns, cause in reversed(self._recent):
+            kept = (1.0 + max(time_ns - then_ns, 0) / NS / self._meetings.in_hand_s) ** -2
+            got = dict.fromkeys(free, 0.0)
             for parts, p in zip(cause.parts.tolist(), probability_of(cause).tolist(), strict=True):
-                for owner, product, quantity, _ in parts:
-                    if quantity < 0 and (owner, product) in column:
-                        likely[column[owner, product]] += p * kept
+                takes = {(owner, product) for owner, product, quantity, _ in parts if quantity < 0 and owner in free}
+                for owner, product in takes:
+                    got[owner] += p / len(takes)
+                    if (owner, product) in column:
+                        likely[column[owner, product]] += p * kept * free[owner]
+            for owner, p in got.items():
+                free[owner] *= 1.0 - min(p, 1.0) * (1.0 - self._meetings.other_hand)
         return np.minimum(likely, 1.0)
 
     def _update(
