@@ -35,6 +35,9 @@ DETECTION_NS = NS
 MEMORY_NS = 60 * NS
 """Hands are remembered for as long as an event is open, but no longer than this."""
 
+HELD_NS = 10 * NS
+"""Hands that met are explained so much later at the latest, whatever hand rests on a shelf since before."""
+
 
 class Engine:
     """Turns a store's observations into receipts.
@@ -181,7 +184,7 @@ class Engine:
         """Explain the waiting events that ended long enough before a time, in order of their ends."""
         wait_ns = max(self._wait_ns, self._looks.wait_ns)
         while self._waiting and (up_to_ns is None or self._waiting[0][0] + wait_ns < up_to_ns):
-            self._meet(up_to_ns=self._waiting[0][-1].step_ns)
+            self._meet(self._waiting[0][-1].step_ns)
             _, fixture, _, event = heapq.heappop(self._waiting)
             scale = self._scales[fixture]
             told = scale.second_thoughts.tell(event, scale.noise_g)
@@ -189,11 +192,14 @@ class Engine:
             if told is not None:
                 interaction = self._explained(scale, told, interaction)
             self._interactions[interaction.id] = interaction
-        self._meet(up_to_ns=None if up_to_ns is None else up_to_ns - wait_ns)
+        self._meet(FOREVER_NS if up_to_ns is None else up_to_ns - wait_ns)
 
-    def _meet(self, up_to_ns: int | None) -> None:
-        """Explain hands that met before a time."""
-        while self._met and (up_to_ns is None or self._met[0].time_ns < up_to_ns):
+    def _meet(self, up_to_ns: int) -> None:
+        """Explain hands that met before a time, once everything is explained that moved before they met."""
+        while self._met and self._met[0].time_ns < up_to_ns:
+            before = min([*(event.step_ns for *_, event in self._waiting), *self._open_since_ns()], default=FOREVER_NS)
+            if before < self._met[0].time_ns and up_to_ns < self._met[0].time_ns + HELD_NS:
+                break
             meeting = self._met.popleft()
             interaction = met(next(self._meeting_ids), meeting)
             causes = self._associator.meet(interaction.id, meeting.shoppers, meeting.log_ratio, meeting.time_ns)
@@ -254,9 +260,8 @@ class Engine:
     def _settle(self) -> None:
         """Close the receipts of shoppers who left before anything that is still open; forget old hands."""
         starts = [event.start_ns for *_, event in self._waiting]
-        starts += [event.start_ns for scale in self._scales.values() for event in scale.second_thoughts.waiting]
-        starts += [t for scale in self._scales.values() if (t := scale.open_since_ns(self._now_ns)) is not None]
         starts += [meeting.time_ns for meeting in self._met]
+        starts += self._open_since_ns()
         if self._meetings is not None:
             starts.append(self._meetings.open_since_ns)
         safe_ns = min([self._now_ns - DETECTION_NS, *starts])
@@ -269,6 +274,11 @@ class Engine:
         before_ns = max(safe_ns, self._now_ns - MEMORY_NS)
         self._looks.forget(before_ns)
         self._sight.forget(before_ns - self._grasp_ns)
+
+    def _open_since_ns(self) -> list[int]:
+        """When everything began that is not told yet of the scales."""
+        starts = [event.start_ns for scale in self._scales.values() for event in scale.second_thoughts.waiting]
+        return starts + [t for scale in self._scales.values() if (t := scale.open_since_ns(self._now_ns)) is not None]
 
     def _weigh_tags(self, safe_ns: int, now_ns: int) -> set[str]:
         """Hold what the gate's antenna read against what those may carry who left; return who waits for that."""

@@ -74,8 +74,10 @@ class Transfers:
         column = {key: i for i, key in enumerate(held)}
         likely = np.zeros(len(held))
         free = {owner: 1.0 for owner, _ in held}  # how likely what he got earlier is in a hand still
-        for then_ns, cause in reversed(self._recent):
-            kept = (1.0 + max(time_ns - then_ns, 0) / NS / self._meetings.in_hand_s) ** -2
+        for then_ns, cause in sorted(self._recent, key=lambda entry: -entry[0]):
+            if then_ns > time_ns:
+                continue
+            kept = (1.0 + (time_ns - then_ns) / NS / self._meetings.in_hand_s) ** -2
             got = dict.fromkeys(free, 0.0)
             for parts, p in zip(cause.parts.tolist(), probability_of(cause).tolist(), strict=True):
                 takes = {(owner, product) for owner, product, quantity, _ in parts if quantity < 0 and owner in free}
