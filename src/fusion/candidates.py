@@ -28,8 +28,8 @@ class Candidate:
         In the light of everything that is known.
     terms : tuple of (str, float)
         Log-likelihood ratios, in nats, against nothing of the store having moved: ``weight`` (the grams of all plates),
-        ``hands`` (where they were, or how they met), ``units`` (how likely so many move), ``vision``, and ``basket`` (all else: what
-        everybody carried and what lay where, before and since).
+        ``hands`` (where they were, or how they met), ``units`` (how likely so many move), ``vision``, and ``basket``
+        (all else: what everybody carried and what lay where, before and since).
     """
 
     shopper: str
@@ -52,19 +52,20 @@ def candidates(
             total[done] = total.get(done, 0.0) + p[e]
             if done not in best or p[e] > p[best[done]]:
                 best[done] = e
+    weighed = len(cause.plates) > 0
     found = [
-        Candidate(names[done[0] % STAFF], products[done[1]], done[2], v, _terms(ratios[best[done]], v, p[0], len(cause.plates)))
+        Candidate(names[done[0] % STAFF], products[done[1]], done[2], v, _terms(ratios[best[done]], v, p[0], weighed))
         for done, v in total.items()
         if v >= UNTOLD
     ]
     return sorted(found, key=lambda c: (-c.probability, c.shopper, c.product, c.quantity))
 
 
-def _terms(ratios: list[float], p: float, null: float, plates: int) -> tuple[tuple[str, float], ...]:
+def _terms(ratios: list[float], p: float, null: float, weighed: bool) -> tuple[tuple[str, float], ...]:
     """Terms of an explanation against the null; what they leave open is the baskets'."""
     weight, hands, units, vision = ratios
     terms: tuple[tuple[str, float], ...] = ("weight", weight), ("hands", hands), ("units", units), ("vision", vision)
-    if not plates:  # hands that met: nothing was weighed
+    if not weighed:  # hands that met
         terms = (("hands", hands),)
     if null <= 0.0:
         return terms

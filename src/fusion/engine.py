@@ -73,7 +73,8 @@ class Engine:
         self._scales = {f.id: Scale(f, store.planogram, s.rate_hz, s.segmentation) for f in store.fixtures}
         self._associator = Associator(store, settings=s.association, meetings=s.meetings)
         self._sight = Sight(store, s.tracking)
-        self._meetings = Meetings(store, s.meetings, round(s.tracking.lateness_s * NS)) if s.payer == "carrier" else None
+        lateness_ns = round(s.tracking.lateness_s * NS)
+        self._meetings = Meetings(store, s.meetings, lateness_ns) if s.payer == "carrier" else None
         self._met: deque[Meeting] = deque()
         self._meeting_ids = meeting_ids({f.id for f in store.fixtures})
         self._looks, self._tags = Looks(store, s.looks, self._sight.between), TagGate(store, s.looks)

@@ -55,7 +55,7 @@ class EngineSettings:
     looks: LookSettings = field(default_factory=LookSettings)
     absence_s: float = 120.0
     payer: Payer = "carrier"
-    meetings: MeetingSettings = MeetingSettings()
+    meetings: MeetingSettings = field(default_factory=MeetingSettings)
 
     def __post_init__(self) -> None:
         validation.number("lateness_s", self.lateness_s, at_least=0.0)

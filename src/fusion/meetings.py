@@ -169,7 +169,7 @@ class Meetings:
         until_ns -= until_ns % STEP_NS
         if until_ns - self.followed_ns > MEMORY_NS:
             self.followed_ns = until_ns - MEMORY_NS
-        found = []
+        found: list[Meeting] = []
         while self.followed_ns < until_ns:
             start, self.followed_ns = self.followed_ns, self.followed_ns + STEP_NS
             paths = between(start - HELD_NS // 2, self.followed_ns + HELD_NS // 2)
@@ -230,8 +230,8 @@ class Meetings:
         if not len(when):
             return None
         best = int(by_time.argmax())
-        times = (int(time_ns[k]) for k in (best, when[0], when[-1]))
-        return Meeting(*times, (min(one, other), max(one, other)), float(by_time[best]))
+        start_ns, end_ns = int(time_ns[when[0]]), int(time_ns[when[-1]])
+        return Meeting(int(time_ns[best]), start_ns, end_ns, (min(one, other), max(one, other)), float(by_time[best]))
 
     def _at_shelf(self, places_m: Array) -> NDArray[np.bool_]:
         """Tell which of some places (n, 3) are at a plate's space; those nobody knows are not."""
@@ -247,7 +247,7 @@ def _in_order(meetings: Iterable[Meeting]) -> list[Meeting]:
 def _around(paths: HandPaths) -> tuple[Array, Array]:
     """Choose the pairs of shoppers who may meet: two lists of columns."""
     hands = paths.hands_m.swapaxes(0, 1).reshape(len(paths.shoppers), 2 * len(paths.time_ns), 3)
-    seen = np.isfinite(hands[..., 0])
+    seen: NDArray[np.bool_] = np.isfinite(hands).all(axis=-1)
     with np.errstate(invalid="ignore", over="ignore"):
         mean = np.nansum(hands, axis=1) / np.maximum(seen.sum(axis=1), 1)[:, None]
         apart2 = ((mean[:, None] - mean) ** 2).sum(axis=-1)
