@@ -11,6 +11,7 @@ from scipy import stats
 from fusion.association_settings import AssociationSettings
 from fusion.ledger import SAME, Ledger
 from fusion.reference.association import log_mass
+from fusion.reference.hypotheses import STAFF
 
 S = AssociationSettings()
 MASS = np.array([500.0, 500.0, np.nan])
@@ -94,6 +95,24 @@ def test_what_went_back_is_gone(ledger: Ledger) -> None:
     assert gain(ledger, (ANN, 0, 1, 1), 495) == pytest.approx(expected(495, 508), rel=1e-9)
     ledger.note((ANN, 0, 1, 1), reading(507))
     assert gain(ledger, (ANN, 0, 1, 1), 508) == 0
+
+
+def test_what_is_handed_on_goes_along(ledger: Ledger) -> None:
+    """The last unit that moved alone; staff keep no lots."""
+    for grams in (508, 495):
+        ledger.note((ANN, 0, -1, 1), reading(-grams))
+    ledger.hand_on(ANN, BOB, 0)
+    assert gain(ledger, (ANN, 0, 1, 1), 508) == pytest.approx(expected(508, 508), rel=1e-9)
+    assert gain(ledger, (BOB, 0, 1, 1), 495) == pytest.approx(expected(495, 495), rel=1e-9)
+    ledger.hand_on(ANN, STAFF, 0)
+    assert gain(ledger, (ANN, 0, 1, 1), 508) == gain(ledger, (STAFF, 0, 1, 1), 508) == 0
+    ledger.hand_on(ANN, BOB, 1)
+
+
+def test_one_of_a_lot_of_several_is_not_known(ledger: Ledger) -> None:
+    ledger.note((ANN, 0, -2, 1), reading(-1003))
+    ledger.hand_on(ANN, BOB, 0)
+    assert gain(ledger, (ANN, 0, 1, 1), 500) == gain(ledger, (BOB, 0, 1, 1), 500) == 0
 
 
 def test_misplaced_and_found_by_another(ledger: Ledger) -> None:

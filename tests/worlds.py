@@ -246,3 +246,28 @@ def join(w: World, other: World, capacity: int) -> tuple[Array, list[Array], Arr
 def certain(w: World, owner: int) -> bool:
     """Tell whether an owner has the same in all hypotheses, by the backend in use."""
     return bool(backends.kernels("hypotheses").certain(w.count, w.records, owner))
+
+
+def transfer(
+    w: World,
+    moves: Array,
+    in_hand: Array,
+    passing: float,
+    *,
+    capacity: int = 64,
+    from_basket: float = 0.005,
+    own_things: float = 0.02,
+    negligible: float = 1e-60,
+) -> tuple[Array, list[Array], Array, Array]:
+    """Extend a world's hypotheses by moves (giver, receiver, product), by the backend in use."""
+    stride = int(w.count.max()) + 1
+    old = np.zeros((len(w.weight), stride, 3), np.int32)
+    old[:, : w.records.shape[1]] = w.records[:, :stride]
+    weight, count = np.empty(capacity), np.zeros(capacity, np.int32)
+    records = np.zeros((capacity, stride, 3), np.int32)
+    share, chosen = np.full((capacity, len(w.weight)), np.nan), np.full((capacity, 1 + len(moves)), np.nan)
+    kept = backends.kernels("transfers").transfer(
+        w.weight, w.count, old, moves, in_hand, from_basket, own_things, passing, negligible, weight, count, records,
+        share, chosen,
+    )  # fmt: skip
+    return weight[:kept], [records[k, : count[k]] for k in range(kept)], share[:kept], chosen[:kept]

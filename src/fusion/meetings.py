@@ -247,11 +247,12 @@ def _in_order(meetings: Iterable[Meeting]) -> list[Meeting]:
 def _around(paths: HandPaths) -> tuple[Array, Array]:
     """Choose the pairs of shoppers who may meet: two lists of columns."""
     hands = paths.hands_m.swapaxes(0, 1).reshape(len(paths.shoppers), 2 * len(paths.time_ns), 3)
-    seen: NDArray[np.bool_] = np.isfinite(hands).all(axis=-1)
+    seen = np.asarray(np.isfinite(hands).all(axis=-1))
+    present = np.asarray(seen.any(axis=1))
     with np.errstate(invalid="ignore", over="ignore"):
         mean = np.nansum(hands, axis=1) / np.maximum(seen.sum(axis=1), 1)[:, None]
         apart2 = ((mean[:, None] - mean) ** 2).sum(axis=-1)
-    close = (apart2 <= AROUND_M**2) & seen.any(axis=1) & seen.any(axis=1)[:, None]
+    close = (apart2 <= AROUND_M**2) & present & present[:, None]
     one, other = np.nonzero(np.triu(close, k=1))
     return one, other
 
