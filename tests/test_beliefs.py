@@ -10,7 +10,7 @@ from fusion import backends
 from fusion.association import Associator
 from fusion.association_settings import AssociationSettings
 from fusion.beliefs import Beliefs
-from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_probability
+from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_probability, probability_of
 from fusion.store import Box, Facing, Fixture, Plate, Product, Shelf, Store
 
 NAMES = ("ann", "bob", "eve", "dan")
@@ -147,7 +147,7 @@ class TestCuts:
             if cluster is not None:
                 cluster.marginals.clear()
             forward = null_probability(cause)
-            assert forward == pytest.approx(float(associator._probability(cause)[0]), rel=1e-9, abs=1e-12)
+            assert forward == pytest.approx(float(probability_of(cause)[0]), rel=1e-9, abs=1e-12)
 
 
 class TestJoint:

@@ -15,6 +15,7 @@ import pytest
 
 from fusion import hypothesising, readings, use_backend
 from fusion.association import AssociationSettings, Associator, Joint
+from fusion.clusters import probability_of
 from fusion.reference.association import log_echo
 from fusion.store import Box, Facing, Fixture, Plate, Product, Shelf, Store
 
@@ -259,7 +260,7 @@ def check(associator: Few, steps: list[Step], expected: list[tuple[float, Record
             continue  # what an echo says about an earlier null is handed back as a mean over histories that ended alike
         cause = associator._causes[k]
         explained = [tuple(tuple(part) for part in parts if part[1] >= 0) for parts in cause.parts.tolist()]
-        found = summed(zip(explained, associator._probability(cause).tolist(), strict=True))
+        found = summed(zip(explained, probability_of(cause).tolist(), strict=True))
         _same(found, summed((chosen[k], p) for p, _, chosen in expected))
     for name, owner in list(associator._owners.items()):
         baskets = {tuple(sorted(basket.items())): p for basket, p in associator.baskets(name)}
