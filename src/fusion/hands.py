@@ -92,8 +92,9 @@ class Hands:
             reach[..., 2] = grip[..., 2] - shoulders[..., 2] + arm
         seen = np.asarray(np.isfinite(grip).all(axis=-1, keepdims=True))
         self._time_ns.append(targets.time_ns)
+        known = seen & np.isfinite(reach).all(axis=-1, keepdims=True)
         hands = np.where(seen, grip, np.nan), np.where(seen[..., None], spread, np.nan)
-        self._frames.append((targets.shoppers, *hands, np.where(np.isfinite(reach), reach, np.nan)))
+        self._frames.append((targets.shoppers, *hands, np.where(known, reach, np.nan)))
 
     def between(self, start_ns: int, end_ns: int, whose: Callable[[str], str] = str) -> HandPaths:
         """Return the shoppers seen in a span of time and their hands.
@@ -103,14 +104,19 @@ class Hands:
         """
         span = slice(bisect_left(self._time_ns, start_ns), bisect_right(self._time_ns, end_ns))
         frames = self._frames[span]
-        shoppers = sorted({whose(s) for names, *_ in frames for s in names})
+        shoppers = sorted({whose(s) for names in {frame[0] for frame in frames} for s in names})
         column = {shopper: i for i, shopper in enumerate(shoppers)}
         hands = np.full((len(frames), len(shoppers), 2, 3), np.nan)
         covariance, reach = np.full((*hands.shape, 3), np.nan), np.full(hands.shape, np.nan)
-        for t, (names, *arrays) in enumerate(frames):
-            for name, grips, spreads, reaches in zip(names, *arrays, strict=True):
-                i, seen = column[whose(name)], ~np.isnan(grips[:, 0])
-                hands[t, i, seen], covariance[t, i, seen], reach[t, i, seen] = grips[seen], spreads[seen], reaches[seen]
+        columns = {names: [column[whose(name)] for name in names] for names in {frame[0] for frame in frames}}
+        for t, (names, xyz, spread, reaches) in enumerate(frames):
+            own = columns[names]
+            if len(set(own)) == len(own):
+                hands[t, own], covariance[t, own], reach[t, own] = xyz, spread, reaches
+                continue
+            for i, *both in zip(own, xyz, spread, reaches, strict=True):
+                seen = ~np.isnan(both[0][:, 0])
+                hands[t, i, seen], covariance[t, i, seen], reach[t, i, seen] = (values[seen] for values in both)
         return HandPaths(shoppers, hands, covariance, np.array(self._time_ns[span], np.int64), reach)
 
     def forget(self, before_ns: int) -> None:
