@@ -43,9 +43,9 @@ HIGHEST_M = 0.7
 """A hand that does anything else is anywhere between where it hangs and the shoulder ..."""
 BUSY, BUSY_AT_SHELF = 0.1, 0.8
 """... which of two hands that are near each other each is with this probability, away from shelves and at them."""
-SHELF_M = 0.25
-"""Hands are at a shelf if the point between them is no further from a plate's space: hands that reach past each other
-for goods come near each other on their way, half a forearm before it."""
+SHELF_M = 0.35
+"""Hands are at a shelf if the point between them is no further from a plate's space: who stands before a shelf is half
+a metre away from it (the public recording), and hands that reach past each other for goods meet on their way."""
 PASSED_AT_SHELF, NEAR_AT_SHELF = 0.1, 0.3
 """Share of what is passed, and of the hands that come near each other by chance, that is at a shelf."""
 FACING_RAD, ASKEW = 0.5, 0.1
