@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fusion import Candidate, Engine, EngineSettings, Interaction, Outcome, explain, scoring
-from fusion.interactions import meeting_ids
+from fusion.hand_watch import meeting_ids
 from fusion.meetings import MeetingSettings
 from fusion.portions import kept
 from fusion.simulation import Simulation

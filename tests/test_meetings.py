@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from fusion import Targets
 from fusion.hands import Hands
-from fusion.meetings import MEMORY_NS, NEAR_M, NS, Meeting, Meetings, MeetingSettings
+from fusion.meeting_evidence import NEAR_M
+from fusion.meetings import MEMORY_NS, NS, Meeting, Meetings, MeetingSettings
 from fusion.observations import JOINTS
 from fusion.store import Box, Facing, Fixture, Plate, Product, Shelf, Store
 

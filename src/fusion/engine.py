@@ -5,7 +5,6 @@ once; what comes later than the watermark is counted, and neither used nor lost 
 """
 
 import heapq
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -17,9 +16,10 @@ from fusion.carts import cart
 from fusion.confidence import ConfidenceModel
 from fusion.engine_settings import EngineSettings
 from fusion.fixture_scales import Scale
-from fusion.interactions import begun, caused, meeting_ids, met, span_of, when_grasped
+from fusion.hand_watch import HandWatch
+from fusion.interactions import begun, caused, met, span_of, when_grasped
 from fusion.looks import FOREVER_NS, Looks, Span
-from fusion.meetings import Meeting, Meetings
+from fusion.meetings import Meetings
 from fusion.observations import DeviceEvents, GateEvent, ItemScores, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Outcome, Receipt
@@ -34,9 +34,6 @@ DETECTION_NS = NS
 """By then the segmentation has noticed a change that began."""
 MEMORY_NS = 60 * NS
 """Hands are remembered for as long as an event is open, but no longer than this."""
-
-HELD_NS = 10 * NS
-"""Hands that met are explained so much later at the latest, whatever hand rests on a shelf since before."""
 
 
 class Engine:
@@ -74,9 +71,8 @@ class Engine:
         self._associator = Associator(store, settings=s.association, meetings=s.meetings)
         self._sight = Sight(store, s.tracking)
         lateness_ns = round(s.tracking.lateness_s * NS)
-        self._meetings = Meetings(store, s.meetings, lateness_ns) if s.payer == "carrier" else None
-        self._met: deque[Meeting] = deque()
-        self._meeting_ids = meeting_ids({f.id for f in store.fixtures})
+        meetings = Meetings(store, s.meetings, lateness_ns) if s.payer == "carrier" else None
+        self._watch = HandWatch(meetings, {f.id for f in store.fixtures})
         self._looks, self._tags = Looks(store, s.looks, self._sight.between), TagGate(store, s.looks)
         self._wait_ns = self._grasp_ns + round(max(s.segmentation.merge_s, s.tracking.lateness_s) * NS)
         self._now_ns = 0
@@ -118,7 +114,7 @@ class Engine:
         for ready in self._buffer.ready(everything=True):
             self._pass(ready)
         self._sight.flush()
-        self._met += self._meetings.flush(self._sight.between) if self._meetings is not None else ()
+        self._watch.flush(self._sight.between)
         for scale in self._scales.values():
             self._enqueue(scale, scale.flush())
         self._associate(up_to_ns=None)
@@ -172,8 +168,7 @@ class Engine:
                 self._looks.see(observation)
             case TagReads():
                 self._tags.see(observation)
-        if self._meetings is not None:
-            self._met += self._meetings.follow(self._sight.between, self._now_ns)
+        self._watch.see(self._sight.between, self._now_ns)
         self._settle()
 
     def _enqueue(self, scale: Scale, events: list[WeightEvent]) -> None:
@@ -197,12 +192,12 @@ class Engine:
 
     def _meet(self, up_to_ns: int) -> None:
         """Explain hands that met before a time, once everything is explained that moved before they met."""
-        while self._met and self._met[0].time_ns < up_to_ns:
-            before = min([*(event.step_ns for *_, event in self._waiting), *self._open_since_ns()], default=FOREVER_NS)
-            if before < self._met[0].time_ns and up_to_ns < self._met[0].time_ns + HELD_NS:
-                break
-            meeting = self._met.popleft()
-            interaction = met(next(self._meeting_ids), meeting)
+
+        def unexplained_ns() -> int:
+            return min([*(event.step_ns for *_, event in self._waiting), *self._open_since_ns()], default=FOREVER_NS)
+
+        for name, meeting in self._watch.due(up_to_ns, unexplained_ns):
+            interaction = met(name, meeting)
             causes = self._associator.meet(interaction.id, meeting.shoppers, meeting.log_ratio, meeting.time_ns)
             if causes:
                 self._interactions[interaction.id] = caused(interaction, causes)
@@ -261,10 +256,7 @@ class Engine:
     def _settle(self) -> None:
         """Close the receipts of shoppers who left before anything that is still open; forget old hands."""
         starts = [event.start_ns for *_, event in self._waiting]
-        starts += [meeting.time_ns for meeting in self._met]
-        starts += self._open_since_ns()
-        if self._meetings is not None:
-            starts.append(self._meetings.open_since_ns)
+        starts += [*self._open_since_ns(), *self._watch.open_since_ns]
         safe_ns = min([self._now_ns - DETECTION_NS, *starts])
         for stranger in (s for s in self._visits.shoppers if self._sight.is_stranger(s)):
             if self._sight.is_gone(stranger, safe_ns):

@@ -1,8 +1,7 @@
 """Interactions: from a weight event to something that happened at a shelf, before and after its causes are known."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,14 +47,6 @@ def begun(scale: Scale, event: WeightEvent, told: Told | None) -> Interaction:
         float(np.sqrt((change.sigma_g.astype(np.float64) ** 2).sum())),
         (),
     )
-
-
-def meeting_ids(fixtures: Collection[str]) -> Iterator[str]:
-    """Name meetings, one after the other, as no weight event of these fixtures is named."""
-    name = "hands"
-    while name in fixtures:
-        name += "_"
-    return (f"{name}:{n}" for n in count(1))
 
 
 def met(id: str, meeting: Meeting) -> Interaction:

@@ -1,11 +1,7 @@
 """Meetings: where a hand of one shopper and a hand of another come together as hands do that pass something.
 
-Who gives and who gets reach out both, meet about half-way, and both hold the thing for some tenths of a second (Hansen
-et al. 2017, Percept Mot Skills 124:182; Kato et al. 2019, PLoS ONE 14:e0217129; phases: Kopnarski et al. 2023, Front
-Psychol 14:1147296). Hands that hang or swing beside their bodies come as near by chance, but lower; hands that reach
-into the same shelf come as near as high, but there, and side by side. So a meeting is scored by the hands' distance
-over the time that a thing is held by both, by how far both are raised, by whether they are at a shelf, and by whether
-the arms reach towards each other.
+They are scored by their distance over the time that a thing is held by both, by how far both are raised, by whether
+they are at a shelf, and by whether the arms reach towards each other (`fusion.meeting_evidence`).
 """
 
 from collections.abc import Callable, Iterable
@@ -18,6 +14,15 @@ from numpy.typing import NDArray
 
 from fusion import validation
 from fusion.hands import HandPaths
+from fusion.meeting_evidence import (
+    BUSY,
+    BUSY_AT_SHELF,
+    NEAR_AT_SHELF,
+    PASSED_AT_SHELF,
+    log_distance,
+    log_facing,
+    log_raised,
+)
 from fusion.store import Store
 
 NS = 1_000_000_000
@@ -29,27 +34,11 @@ LASTING_NS = 2 * NS
 """Hands that still are as near so long after they were nearest are told of."""
 MEMORY_NS = 60 * NS
 """A stream that jumps by more than this has no hands in between."""
-NEAR_M = 0.35
-"""Hands further apart pass nothing: a big thing held by its ends, and tracking noise."""
 AROUND_M = 2.5
 """Shoppers whose hands are on average further apart do not meet within a second: they walk at 1.5 m/s."""
-PALMS_M = 0.1
-"""Distance along an axis between two palms that hold one thing: half a thing's width, and 5 cm of tracking noise."""
-RAISED_M, RAISED_SIGMA_M = 0.35, 0.15
-"""A hand that passes something is so far above where it would hang: at 0.6 to 0.8 of the stature, 0.44 being that."""
-REST_M, REST_SIGMA_M = 0.1, 0.06
-"""A hand at rest hangs on an arm that is slightly bent (the public recording: wrists at 0.54 of the stature)."""
-HIGHEST_M = 0.7
-"""A hand that does anything else is anywhere between where it hangs and the shoulder ..."""
-BUSY, BUSY_AT_SHELF = 0.1, 0.8
-"""... which of two hands that are near each other each is with this probability, away from shelves and at them."""
 SHELF_M = 0.35
 """Hands are at a shelf if the point between them is no further from a plate's space: who stands before a shelf is half
 a metre away from it (the public recording), and hands that reach past each other for goods meet on their way."""
-PASSED_AT_SHELF, NEAR_AT_SHELF = 0.1, 0.3
-"""Share of what is passed, and of the hands that come near each other by chance, that is at a shelf."""
-FACING_RAD, ASKEW = 0.5, 0.1
-"""Arms that pass something reach towards each other within this angle; of people side by side, so many, anyhow."""
 
 Array = NDArray[Any]
 Between = Callable[[int, int], HandPaths]
@@ -158,7 +147,7 @@ class Meetings:
     def flush(self, between: Between) -> list[Meeting]:
         """Take the stream as ended."""
         found = self._follow(between, self.followed_ns + self._lateness_ns + HELD_NS + STEP_NS)
-        return _in_order([*found, *self._told([])])
+        return [*found, *self._told([])]
 
     def follow(self, between: Between, now_ns: int) -> list[Meeting]:
         """Look at the hands, which `between` gives, up to now; return the meetings that are over."""
@@ -174,7 +163,7 @@ class Meetings:
             start, self.followed_ns = self.followed_ns, self.followed_ns + STEP_NS
             paths = between(start - HELD_NS // 2, self.followed_ns + HELD_NS // 2)
             found += self._told(self._near(paths, start, self.followed_ns))
-        return _in_order(found)
+        return found
 
     def _told(self, now: list[Meeting]) -> Iterable[Meeting]:
         """Carry the encounters on by what the last stretch of time showed of each pair."""
@@ -207,17 +196,17 @@ class Meetings:
         with np.errstate(over="ignore"):
             distance2, reach = _smooth(window, (apart**2).sum(axis=-1)), _smooth(window, paths.reach_m)
         var = paths.var_m2[own]
-        nearness = _log_distance(distance2, var[:, one, :, None] + var[:, other, None])
+        nearness = log_distance(distance2, var[:, one, :, None] + var[:, other, None])
         arms = np.broadcast_arrays(reach[:, one, :, None], reach[:, other, None])
-        ratio = nearness + sum(_log_raised(arm[..., 2], BUSY) for arm in arms)
+        ratio = nearness + sum(log_raised(arm[..., 2], BUSY) for arm in arms)
         at = np.nonzero(ratio >= self._least)  # as high as it gets, wherever that is
         if not len(at[0]):
             return []
         at_shelf = self._at_shelf(middle[at])
         busy = np.where(at_shelf, BUSY_AT_SHELF, BUSY)
         ratio[at] = nearness[at] + np.where(at_shelf, log(PASSED_AT_SHELF / NEAR_AT_SHELF), 0.0)
-        ratio[at] += sum(_log_raised(arm[at][:, 2], busy) for arm in arms)
-        ratio[at] += _log_facing(*(arm[at][:, :2] for arm in arms))
+        ratio[at] += sum(log_raised(arm[at][:, 2], busy) for arm in arms)
+        ratio[at] += log_facing(*(arm[at][:, :2] for arm in arms))
         return [
             m for k in np.unique(at[1]).tolist()
             if (m := self._best(ratio[:, k], paths.time_ns[own], paths.shoppers[one[k]], paths.shoppers[other[k]]))
@@ -238,10 +227,6 @@ class Meetings:
         local = np.einsum("nbi,bij->nbj", np.nan_to_num(places_m)[:, None] - self._center, self._axes)
         outside = np.maximum(np.abs(local) - self._half, 0.0)
         return np.asarray(((outside**2).sum(axis=-1) <= SHELF_M**2).any(axis=1))
-
-
-def _in_order(meetings: Iterable[Meeting]) -> list[Meeting]:
-    return sorted(meetings, key=lambda m: (m.time_ns, m.shoppers))
 
 
 def _around(paths: HandPaths) -> tuple[Array, Array]:
@@ -266,36 +251,3 @@ def _smooth(window: NDArray[np.bool_], values: Array) -> Array:
         total = window.astype(np.float64) @ np.where(seen, flat, 0.0)
     enough = 2 * count >= np.maximum(window.sum(axis=1), 1)[:, None]
     return np.where(enough, total / np.maximum(count, 1), np.nan).reshape(len(window), *values.shape[1:])
-
-
-def _log_distance(distance2: Array, var: Array) -> Array:
-    """Log-likelihood ratio of the squared distance of hands: of palms on one thing, or of a path that leads by.
-
-    How near paths that lead by come is, across them, uniform over a disc; -inf for hands that were not near, or seen.
-    """
-    spread2 = PALMS_M**2 + var
-    with np.errstate(invalid="ignore", over="ignore"):
-        near = distance2 < NEAR_M**2
-        return np.where(near, np.log(NEAR_M**2 / (2 * spread2)) - distance2 / (2 * spread2), -np.inf)
-
-
-def _log_raised(raised_m: Array, busy: float | Array) -> Array:
-    """Log-likelihood ratio of how far a hand is raised: passing something, or at rest or `busy`; 0 if not known."""
-    known = np.clip(np.nan_to_num(raised_m), -HIGHEST_M, 2 * HIGHEST_M)
-    rest = (1.0 - busy) * _normal(known, REST_M, REST_SIGMA_M) + busy / HIGHEST_M
-    return np.where(np.isnan(raised_m), 0.0, np.log(_normal(known, RAISED_M, RAISED_SIGMA_M) / rest))
-
-
-def _log_facing(one: Array, other: Array) -> Array:
-    """Log-likelihood ratio of the directions (n, 2) of two arms; 0 if not known.
-
-    Hands that meet between two bodies reach towards each other, whatever they do; so that tells nothing for a meeting.
-    """
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        away = np.pi - np.arccos((one * other).sum(axis=1) / np.hypot(*one.T) / np.hypot(*other.T))
-    density = 2 * (1.0 - ASKEW) * _normal(away, 0.0, FACING_RAD) + ASKEW / np.pi
-    return np.where(np.isfinite(away), np.minimum(np.log(np.pi * density), 0.0), 0.0)
-
-
-def _normal(x: Array, mean: float, sigma: float) -> Array:
-    return np.asarray(np.exp(-0.5 * ((x - mean) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)))
