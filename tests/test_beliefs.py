@@ -172,7 +172,7 @@ class TestJoint:
         advance([[1.0]], first, [1.0])
         advance([[1.0], [1.0]], second, [0.6, 0.4])
         assert second.node is not None
-        second.node.joint_cause, second.node.joint_share = first, np.array([[0.5], [0.0]])
+        second.node.joint_causes, second.node.joint_share = [first], np.array([[0.5], [0.0]])
         # Of 0.6 a half is joint, hence null then; the rest is null by half.
         assert cluster.probability(first) == pytest.approx([0.3 + 0.7 * 0.5, 0.7 * 0.5])
         assert cluster.probability(second) == pytest.approx([0.3, 0.7])

@@ -138,10 +138,10 @@ class TestScores:
         looks.see(scores(0.3, a=0.9))
         first = looks.of(TAKE, (), ["s"], "first")
         assert looks.of(TAKE, (), ["s"], "second") is None
-        assert (looks.of_both("second", "first", ["s"]) == first).all()
-        assert looks.of_both("third", "second", ["s"]) is None
+        assert (looks.of_all(["second", "first"], ["s"]) == first).all()
+        assert looks.of_all(["third", "second"], ["s"]) is None
         looks.forget(AT + 100 * S)
-        assert looks.of_both("second", "first", ["s"]) is None
+        assert looks.of_all(["second", "first"], ["s"]) is None
 
     def test_what_is_of_nothing_is_counted(self) -> None:
         looks = Looks(STORE, LookSettings(), nobody)

@@ -51,6 +51,7 @@ class Step:
     arguments: dict[str, Any]
     leaver: str | None = None
     earlier: int | None = None
+    log_nothing: float = 0.0
     alone: list[tuple[list[list[int]], float]] = field(default_factory=list)
     as_one: list[tuple[list[list[int]], float]] = field(default_factory=list)
 
@@ -70,7 +71,7 @@ class Few(Associator):
         best = np.argsort(-score[1:], kind="stable")[:80] + 1
         chosen = np.concatenate([[0], self.rng.permutation(best)[: self.most - 1]])
         score = np.maximum(score[chosen], score.max() - self.rng.uniform(1, 6, len(chosen)))
-        self.drawn.append((parts[chosen].tolist(), score.tolist()))
+        self.drawn.append((parts[chosen].tolist(), score.tolist(), terms[0, 0]))
         return parts[chosen], terms[chosen], score
 
 
@@ -108,7 +109,8 @@ def world(seed: int) -> tuple[list[Step], list[str]]:
         if again:
             step.earlier = next(j for j, s in reversed(list(enumerate(steps))) if PLATES[main] in s.arguments["plates"])
             if rng.random() < 0.5:
-                step.arguments["joint"] = Joint(step.earlier, [PLATES[main]], [units + rng.normal()], [1.5])
+                joint = Joint((step.earlier,), [PLATES[main]], [units + rng.normal()], [1.5])
+                step.arguments["joints"] = [joint]
         steps.append(step)
         if len(near) > 1 and rng.random() < 0.2:
             step.leaver = near.pop(int(rng.integers(len(near))))
@@ -129,8 +131,9 @@ def run(seed: int, steps: list[Step], staff: list[str]) -> Few:
         associator.associate(k, **step.arguments)
         named = [
             [([_owned(part, step.owners) for part in e], v) for e, v in zip(parts, score, strict=True)]
-            for parts, score in associator.drawn
+            for parts, score, _ in associator.drawn
         ]
+        step.log_nothing = associator.drawn[0][2]
         step.alone, step.as_one = named[0], named[1][1:] if len(named) > 1 else []
         if step.leaver is not None:
             associator.leave(step.leaver)
@@ -143,8 +146,8 @@ def _owned(part: list[int], owners: list[int]) -> list[int]:
 
 def plates_of(step: Step) -> list[int]:
     """Plates of an event, those of an earlier one that may be a part of it included."""
-    joint = step.arguments.get("joint")
-    return sorted({PLATES.index(p) for p in [*step.arguments["plates"], *(joint.plates if joint else [])]})
+    joints = step.arguments.get("joints", [])
+    return sorted({PLATES.index(p) for p in [*step.arguments["plates"], *(p for j in joints for p in j.plates)]})
 
 
 def outcomes(parts: list[list[int]], state: Records, plates: list[int], main: int) -> Iterator[tuple[float, Records]]:
@@ -217,6 +220,15 @@ def echo(step: Step, earlier: Step) -> float:
     return float(log_echo(grams[own].sum(), (sigma[own] ** 2).sum(), *then, null, S))
 
 
+def in_parts(step: Step, earlier: Step) -> float:
+    """How much likelier both are as one than as the null and then anything, but for what both come to."""
+    grams, doubted = earlier.arguments["delta_g"], earlier.arguments["doubted"]
+    shared = len({*step.arguments["plates"]} & {*earlier.arguments["plates"]})
+    anywhere = 1.0 / max(np.abs(grams).sum(), S.lightest_g)
+    chance = hypothesising.HAND_IN_PARTS if doubted else hypothesising.IN_PARTS
+    return float(np.log(chance * anywhere**shared) - earlier.log_nothing)
+
+
 Chosen = tuple[tuple[tuple[int, ...], ...], ...]
 """The parts by which each event is explained."""
 
@@ -226,15 +238,15 @@ def histories(steps: list[Step]) -> list[tuple[float, Records, Chosen]]:
     found: list[tuple[float, Records, Chosen]] = [(1.0, {}, ())]
     for step in steps:
         plates, main = plates_of(step), main_plate(step.arguments["plates"], step.arguments["delta_g"])
-        joint = step.arguments.get("joint")
+        joints = step.arguments.get("joints", [])
         ratio = 0.0 if step.earlier is None else echo(step, steps[step.earlier])
         grown = []
         for p, state, chosen in found:
             nothing_then = step.earlier is not None and not chosen[step.earlier]
             options = [(parts, v, main) for parts, v in step.alone]
-            if nothing_then and joint is not None:
-                both = main_plate(joint.plates, joint.delta_g)
-                options += [(parts, v + np.log(S.echo), both) for parts, v in step.as_one]
+            for joint in joints if nothing_then else []:
+                both, gain = main_plate(joint.plates, joint.delta_g), in_parts(step, steps[step.earlier])
+                options += [(parts, v + gain, both) for parts, v in step.as_one]
             for parts, v, onto in options:
                 real = [part for part in parts if part[1] >= 0]
                 value = p * exp(v + (ratio if nothing_then and not real else 0.0))
@@ -308,5 +320,5 @@ def test_the_worlds_are_worth_it() -> None:
     drawn = [world(seed)[0] for seed in range(WORLDS)]
     assert sum(len(steps) == 4 for steps in drawn) > 80
     assert sum(steps[-1].earlier is not None for steps in drawn) > 80
-    assert sum("joint" in steps[-1].arguments for steps in drawn) > 40
+    assert sum("joints" in steps[-1].arguments for steps in drawn) > 40
     assert sum(any(s.leaver for s in steps) for steps in drawn) > 80

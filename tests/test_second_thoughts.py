@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fusion.second_thoughts import NS, SecondThoughts, Told
+from fusion.second_thoughts import LONGEST, NS, SecondThoughts, Told
 from fusion.segmentation import WeightEvent
 
 NOISE = np.full(4, 0.5)
@@ -39,10 +39,10 @@ def told(thoughts: SecondThoughts, *events: WeightEvent) -> Told | None:
     return thoughts.tell(events[-1], NOISE)
 
 
-def grams(found: Told | None, *, both: bool = False) -> dict[int, float]:
+def grams(found: Told | None, *, link: int | None = None) -> dict[int, float]:
+    """Grams by plate of an event, or, of the link of that number, from before an earlier one on."""
     assert found is not None
-    change = found.both if both else found.change
-    assert change is not None
+    change = found.change if link is None else found.links[link].change
     return dict(zip(change.plates.tolist(), change.delta_g.tolist(), strict=True))
 
 
@@ -51,7 +51,7 @@ class TestAlone:
         found = told(thoughts, event(0, {0: -80, 1: -500}, 0, 1))
         assert grams(found) == {0: -80, 1: -500}
         assert found is not None
-        assert (found.doubted, found.earlier, found.both) == (False, None, None)
+        assert (found.doubted, found.links) == (False, ())
 
     @pytest.mark.parametrize("nothing", [{0: 0.5}, {0: 2.5}])
     def test_nothing_changed(self, thoughts: SecondThoughts, nothing: dict[int, float]) -> None:
@@ -76,9 +76,9 @@ class TestTakenBack:
         first = told(thoughts, self.CAME, self.BACK)
         found = told(thoughts, event(1, {1: -500}, 3.5, 4.5))
         assert grams(found) == {1: -584}
-        assert grams(found, both=True) == {1: -500}
+        assert grams(found, link=0) == {1: -500}
         assert found is not None
-        assert found.earlier is first
+        assert found.links[0].earlier is first
 
     def test_a_plate_that_was_cross_talk_after_all(self, thoughts: SecondThoughts) -> None:
         """Much less sure than it was: that is no hand, and the last word stands."""
@@ -102,7 +102,7 @@ class TestTakenBack:
         found = told(thoughts, event(1, {1: -500}, 60, 61))
         assert grams(found) == {1: -500}
         assert found is not None
-        assert found.earlier is None
+        assert not found.links
 
 
 class TestWaiting:
@@ -129,25 +129,24 @@ class TestContinued:
         first = told(thoughts, event(0, {1: -500}, 0, 1))
         found = told(thoughts, event(1, {1: 200, 2: -50}, 1.5, 2.5))
         assert found is not None
-        assert found.earlier is first
+        assert found.links[0].earlier is first
         assert grams(found) == {1: 200, 2: -50}
-        assert grams(found, both=True) == {1: -300, 2: -50}
-        assert found.both is not None
-        assert found.both.sigma_g[0] < np.sqrt(2)
-        assert found.both.sigma_g[1] == 1
+        assert grams(found, link=0) == {1: -300, 2: -50}
+        sigma_g = found.links[0].change.sigma_g
+        assert sigma_g[0] < np.sqrt(2)
+        assert sigma_g[1] == 1
 
     def test_not_long_after(self, thoughts: SecondThoughts) -> None:
         told(thoughts, event(0, {1: -500}, 0, 1))
         found = told(thoughts, event(1, {1: 200}, 2.5, 3.5))
         assert found is not None
-        assert found.earlier is None
+        assert not found.links
 
     def test_what_comes_to_nothing_together_is_not_one(self, thoughts: SecondThoughts) -> None:
         told(thoughts, event(0, {1: 84}, 0, 1))
         found = told(thoughts, event(1, {1: -84}, 1.5, 2.5))
         assert found is not None
-        assert found.both is None
-        assert found.earlier is not None
+        assert [link.change.sure for link in found.links] == [False]
 
     @pytest.mark.parametrize(("plate", "beside"), [(2, True), (0, True), (3, False)])
     def test_plates_side_by_side_at_one_time(self, thoughts: SecondThoughts, plate: int, beside: bool) -> None:
@@ -155,6 +154,39 @@ class TestContinued:
         told(thoughts, event(0, {1: -500}, 0, 1))
         found = told(thoughts, event(1, {plate: -300}, 0.2, 1.2))
         assert found is not None
-        assert (found.both is not None) == beside
+        assert bool(found.links) == beside
         if beside:
-            assert grams(found, both=True) == {1: -500, plate: -300}
+            assert grams(found, link=0) == {1: -500, plate: -300}
+
+    def test_who_shares_a_plate_comes_before_who_is_beside(self, thoughts: SecondThoughts) -> None:
+        same = told(thoughts, event(0, {1: 35}, 0, 0.6))
+        told(thoughts, event(1, {2: -40}, 0.1, 1))
+        found = told(thoughts, event(2, {1: 58}, 0.2, 2))
+        assert found is not None
+        assert found.links[0].earlier is same
+
+
+class TestChained:
+    def test_pieces_of_one_thing(self, thoughts: SecondThoughts) -> None:
+        """A thing over two plates, on one of which a hand rests meanwhile: 75 g, 190 g, and 133 g less make 132 g."""
+        first = told(thoughts, event(0, {0: 74, 1: 1}, 0, 1))
+        second = told(thoughts, event(1, {1: 190}, 0.9, 2))
+        assert second is not None
+        third = told(thoughts, event(2, {1: -133}, 2.5, 3.5))
+        assert third is not None
+        assert [link.earlier for link in third.links] == [second, first]
+        assert (grams(third, link=0), grams(third, link=1)) == ({1: 57}, {0: 74, 1: 58})
+
+    def test_after_a_load_that_was_taken_back(self, thoughts: SecondThoughts) -> None:
+        """-100 g, and at once 150 g for a while: what follows is told from after the load, and from before either."""
+        told(thoughts, event(0, {1: -100}, 0, 1))
+        came = event(1, {1: 150}, 1.5, 2, final=False), event(1, {1: 0}, 1.5, 3, kind="touch")
+        told(thoughts, *came)
+        found = told(thoughts, event(2, {1: -60}, 3.5, 4.5))
+        assert (grams(found), grams(found, link=0), grams(found, link=1)) == ({1: -210}, {1: -60}, {1: -160})
+
+    def test_not_for_ever(self, thoughts: SecondThoughts) -> None:
+        for k in range(9):
+            found = told(thoughts, event(k, {1: -100}, k, k + 0.5))
+        assert found is not None
+        assert len(found.links) == LONGEST

@@ -25,12 +25,12 @@ Array = NDArray[Any]
 
 
 class Joint(NamedTuple):
-    """An earlier event and this one as one: what happened if the earlier one was none of its own.
+    """Earlier events and this one as one: what happened if those were none of their own.
 
     Parameters
     ----------
-    earlier : hashable
-        Names the earlier event.
+    earlier : tuple of hashable
+        Names the earlier events, the latest first.
     plates : sequence of str
         Those of both.
     delta_g, sigma_g : (n,) float64
@@ -41,7 +41,7 @@ class Joint(NamedTuple):
         What was seen in both; by default what was seen in this one.
     """
 
-    earlier: Hashable
+    earlier: tuple[Hashable, ...]
     plates: Sequence[str]
     delta_g: ArrayLike
     sigma_g: ArrayLike
@@ -130,7 +130,7 @@ class Associator:
         vision: ArrayLike | None = None,
         doubted: bool = False,
         time_ns: int = 0,
-        joint: Joint | None = None,
+        joints: Sequence[Joint] = (),
     ) -> list[Candidate]:
         """Explain one weight event; events come in the order in which they ended.
 
@@ -156,8 +156,8 @@ class Associator:
             The segmentation holds the event for a resting hand.
         time_ns : int
             When it was: what was taken a moment ago is in the hand that meets another's.
-        joint : Joint, optional
-            An earlier event that may be part of this one.
+        joints : sequence of Joint, optional
+            Earlier events that may be parts of this one, the latest first; each takes in one more.
 
         Returns
         -------
@@ -175,14 +175,21 @@ class Associator:
         paths = read_paths(hands_m, hands_var_m2, when, len(shoppers))
         readings = [self._reading(plates, delta_g, sigma_g, paths)]
         looks = [self._look(vision, len(shoppers))]
-        earlier = self._causes.get(joint.earlier) if joint is not None else self._last.get(readings[0].main_plate)
-        if joint is not None:
-            if earlier is None:
-                raise ValueError(f"earlier of joint must name an associated event; got {joint.earlier!r}")
+        for name in (name for joint in joints for name in joint.earlier):
+            if name not in self._causes:
+                raise ValueError(f"earlier of joint must name an associated event; got {name!r}")
+        earlier = [self._causes[name] for name in joints[-1].earlier] if joints else []
+        if not joints and readings[0].main_plate in self._last:
+            earlier = [self._last[readings[0].main_plate]]
+        earlier = self._hypothesiser.possible_parts(earlier)
+        joints = [joint for joint in joints if len(joint.earlier) <= len(earlier)]
+        for joint in joints:
             paths = read_paths(hands_m, hands_var_m2, when if joint.when is None else joint.when, len(shoppers))
             readings.append(self._reading(joint.plates, joint.delta_g, joint.sigma_g, paths))
             looks.append(self._look(vision if joint.vision is None else joint.vision, len(shoppers)))
-        cause = self._hypothesiser.decide(readings, lambda i: self._owner(shoppers[i]), looks, doubted, earlier)
+        cause = self._hypothesiser.decide(
+            readings, lambda i: self._owner(shoppers[i]), looks, doubted, earlier, [len(j.earlier) for j in joints]
+        )
         self._causes[key] = cause
         self._transfers.note(cause, time_ns)
         self._last.update(dict.fromkeys(readings[0].plates.tolist(), cause))

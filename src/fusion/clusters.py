@@ -30,6 +30,8 @@ class Cause:
         The explanations that some hypothesis holds, the null first; see ``fusion.reference.explanations.explain``.
     chosen : (H, C) float64
         Rows sum to 1.
+    doubted : bool
+        The segmentation holds it for a hand.
     probability : (C,) float64, optional
         Once settled.
     """
@@ -40,6 +42,7 @@ class Cause:
     parts: Array
     terms: Array
     chosen: Array
+    doubted: bool = False
     node: "Node | None" = None
     probability: Array | None = None
 
@@ -61,13 +64,13 @@ class Node:
     """The hypotheses after one step: an event, two clusters joined, somebody who left.
 
     `parents` are earlier nodes with the share of each new hypothesis that came from each of theirs, (K, H). Of that,
-    `joint_share` came by explanations of this event and an earlier one, `joint_cause`, as one, which was a null then.
+    `joint_share` came by explanations of this event and earlier ones, `joint_causes`, as one, which were nulls then.
     """
 
     index: int
     parents: list[tuple["Node", Array]]
     cause: Cause | None = None
-    joint_cause: Cause | None = None
+    joint_causes: Sequence[Cause] = ()
     joint_share: Array | None = None
     child: "Node | None" = None
     cluster: "Cluster | None" = None
@@ -193,9 +196,8 @@ class Cluster:
             for parent, share in node.parents:
                 p[id(parent)] = here @ share
                 passed = {key: value @ share for key, value in apart.items()}
-                if node.joint_cause is not None and node.joint_share is not None:
-                    key = id(node.joint_cause)
-                    passed[key] = passed.get(key, 0.0) + here @ node.joint_share
+                for cause in node.joint_causes:
+                    passed[id(cause)] = passed.get(id(cause), 0.0) + here @ node.joint_share
                 if passed:
                     joint[id(parent)] = passed
         return found
@@ -229,7 +231,8 @@ def null_share(cause: Cause, cluster: Cluster) -> Array:
         child = node.child
         share = next(share for parent, share in child.parents if parent is node)
         before, null = null, share @ null
-        if child.joint_cause is cause and child.joint_share is not None:
+        if any(c is cause for c in child.joint_causes):
+            assert child.joint_share is not None
             null = null + child.joint_share @ (1.0 - before)
         node = child
     assert node is cluster.node

@@ -203,22 +203,20 @@ class Engine:
                 self._interactions[interaction.id] = caused(interaction, causes)
 
     def _explained(self, scale: Scale, told: Told, interaction: Interaction) -> Interaction:
-        event, joint, start_ns = told.event, None, told.event.start_ns
-        if told.earlier is not None and told.both is not None:
-            start_ns = min(start_ns, told.earlier.event.start_ns)
+        event = told.event
+        start_ns = min([event.start_ns, *(link.earlier.event.start_ns for link in told.links)])
         paths = self._sight.between(start_ns - self._grasp_ns, event.end_ns + self._grasp_ns)
         when = when_grasped(event, paths.time_ns, self._grasp_ns)
         vision = self._looks.of(span_of(scale, event), self._others(), paths.shoppers, interaction.id)
-        if told.earlier is not None and told.both is not None:
-            earlier = f"{scale.fixture}:{told.earlier.event.id}"
-            joint = Joint(
-                earlier,
-                [scale.plates[i] for i in told.both.plates],
-                told.both.delta_g,
-                told.both.sigma_g,
-                when + when_grasped(told.earlier.event, paths.time_ns, self._grasp_ns),
-                self._looks.of_both(interaction.id, earlier, paths.shoppers),
-            )
+        joints, ever, names = [], when, [interaction.id]
+        for link in told.links:
+            ever = ever + when_grasped(link.earlier.event, paths.time_ns, self._grasp_ns)
+            names.append(f"{scale.fixture}:{link.earlier.event.id}")
+            if not link.change.sure:
+                continue
+            plates = [scale.plates[i] for i in link.change.plates]
+            seen = self._looks.of_all(names, paths.shoppers)
+            joints.append(Joint(tuple(names[1:]), plates, link.change.delta_g, link.change.sigma_g, ever, seen))
         causes = self._associator.associate(
             interaction.id,
             [scale.plates[i] for i in told.change.plates],
@@ -231,7 +229,7 @@ class Engine:
             vision=vision,
             doubted=told.doubted,
             time_ns=event.step_ns,
-            joint=joint,
+            joints=joints,
         )
         self._visits.see((s for s in paths.shoppers if self._sight.is_stranger(s)), event.end_ns)
         return caused(interaction, causes)

@@ -17,8 +17,11 @@ from fusion.reference.hypotheses import BRANCHES, STAFF
 Array = NDArray[Any]
 UNUSED = 0.5
 """Probability of the null of two events as one, which is not listed: the null of each stands for it."""
-DOUBT = 1e-3
-"""An earlier event that was a null with less than this is not thought of again."""
+IN_PARTS, HAND_IN_PARTS = 0.5, 0.03
+"""Probability that an earlier event that was none of its own was the first part of this one; and the same if the
+segmentation held it for a hand. So it is in simulated stores, where the truth is known."""
+DOUBT, CHAIN = 1e-3, 0.2
+"""An earlier event that was a null with less than the one is not thought of again; nor are several, with the other."""
 
 
 class Hypothesiser:
@@ -50,9 +53,9 @@ class Hypothesiser:
 
     def decide(
         self, readings: list[Reading], owner_of: Callable[[int], int], looks: list[Array], doubted: bool,
-        earlier: Cause | None,
+        earlier: list[Cause], takes_in: list[int],
     ) -> Cause:  # fmt: skip
-        """Explain readings (of the event, and of an earlier one and it as one) and update the hypotheses.
+        """Explain readings (of the event, and of it and earlier ones as one) and update the hypotheses.
 
         `owner_of` gives the owner of a row of the hands; `looks` are log-likelihood ratios (S or 0, N) of each reading.
         """
@@ -62,28 +65,29 @@ class Hypothesiser:
         plates = np.array(sorted({p for r in readings for p in r.plates.tolist()}), np.int32)
         thought_of = set(owners.tolist()) | set((-1 - plates).tolist())
         thought_of |= self._lenders(readings[0], thought_of)
-        before = None if earlier is None else cluster_of(earlier)
-        if earlier is None or null_probability(earlier) < DOUBT:
-            earlier, before, readings = None, None, readings[:1]
         doubtful = {o for o in thought_of if o < STAFF}
-        cluster = self.beliefs.gather(doubtful, [before] if before is not None else [])
+        cluster = self.beliefs.gather(doubtful, [c for cause in earlier if (c := cluster_of(cause)) is not None])
         present = self.beliefs.present(cluster, thought_of, len(self._mass_g))
-        nulls = (self._settings.doubted if doubted else self._settings.null, UNUSED)
+        nulls = [self._settings.doubted if doubted else self._settings.null] + [UNUSED] * len(takes_in)
         staff = (owners >= STAFF).astype(np.uint8)
         found = [
             self._explain(r, np.ascontiguousarray(r.hands[near]), look, staff, present, null)
-            for r, look, null in zip(readings, looks, nulls, strict=False)
+            for r, look, null in zip(readings, looks, nulls, strict=True)
         ]
+        for n, (_, terms, score) in zip(takes_in, found[1:], strict=True):
+            given = self._given(earlier[:n], readings[0])
+            terms[:, 0] += given
+            score += given
         explained = [found[0], *((parts[1:], terms[1:], score[1:]) for parts, terms, score in found[1:])]
         parts, terms, score = (np.concatenate(arrays) for arrays in zip(*explained, strict=True))
         known = parts[:, :, 0] >= 0
         parts[:, :, 0][known] = owners[parts[:, :, 0][known]]
-        first_joint = len(found[0][2])
-        for reading, own in zip(readings, (slice(0, first_joint), slice(first_joint, None)), strict=False):
+        ends = np.cumsum([len(own) for _, _, own in explained])
+        for reading, own in zip(readings, map(slice, [0, *ends[:-1]], ends), strict=True):
             gain = self.ledger.gains(parts[own], reading)
             terms[own, 0] += gain
             score[own] += gain
-        return self._update(cluster, readings, plates, parts, terms, score, first_joint, nulls[0], earlier)
+        return self._update(cluster, readings, plates, parts, terms, score, ends, doubted, earlier)
 
     def _lenders(self, reading: Reading, known: set[int]) -> set[int]:
         """Find who else may carry what comes back here: things are handed over."""
@@ -95,6 +99,29 @@ class Hypothesiser:
         fits = set(np.flatnonzero((np.abs(units - total) <= tolerance).any(axis=0)).tolist())
         holders = self.beliefs.holders(fits) if fits else set()
         return holders if not holders & known else set()
+
+    def possible_parts(self, earlier: list[Cause]) -> list[Cause]:
+        """Choose from earlier events, the latest first, those that may be parts of one: by themselves they were nulls."""
+        probability = 1.0
+        for i, cause in enumerate(earlier):
+            probability *= null_probability(cause)
+            if probability < (CHAIN if i else DOUBT):
+                return earlier[:i]
+        return earlier
+
+    def _given(self, earlier: list[Cause], reading: Reading) -> float:
+        """Log-ratio that makes of a density of several events as one that of the last, given the others.
+
+        The hypotheses have weighed those by themselves, as nulls. Of what they have in common, where it stood in
+        between is anywhere within the change.
+        """
+        result, later = 0.0, reading.plates
+        for cause in earlier:
+            moved = max(float(np.abs(cause.delta_g).sum()), self._settings.lightest_g)
+            result -= float(cause.terms[0, 0] + np.isin(cause.plates, later).sum() * np.log(moved))
+            result += float(np.log(HAND_IN_PARTS if cause.doubted else IN_PARTS))
+            later = np.union1d(later, cause.plates)
+        return result
 
     def _explain(
         self, reading: Reading, hands: Array, looks: Array, staff: Array, present: Array, null: float
@@ -112,9 +139,10 @@ class Hypothesiser:
 
     def _update(
         self, cluster: Cluster, readings: list[Reading], plates: Array, parts: Array, terms: Array, score: Array,
-        first_joint: int, null: float, earlier: Cause | None,
+        ends: Array, doubted: bool, earlier: list[Cause],
     ) -> Cause:  # fmt: skip
         reading = readings[0]
+        null = self._settings.doubted if doubted else self._settings.null
         cluster.make_room(MARGIN)
         h, k = len(cluster.weight), self._capacity
         echo, together = self._of_before(cluster, reading, null, earlier)
@@ -124,7 +152,7 @@ class Hypothesiser:
         columns = np.empty(min(len(score), BRANCHES * k + 1), np.int32)
         chosen = np.empty((k, len(columns)))
         kept, used = self._hypotheses.update(
-            cluster.weight, cluster.count, cluster.records, echo, together, parts, score, first_joint,
+            cluster.weight, cluster.count, cluster.records, echo, together, parts, score, int(ends[0]),
             plates, np.array([readings[0].main_plate, readings[-1].main_plate], np.int32),
             len(self._mass_g), self._facings, weight, count, records, share, joint_share,
             columns, chosen, self._settings,
@@ -132,16 +160,16 @@ class Hypothesiser:
         columns = columns[:used]
         cause = Cause(
             reading.plates, reading.delta_g, reading.sigma_g, parts[columns], terms[columns],
-            chosen[:kept, :used].copy(),
+            chosen[:kept, :used].copy(), doubted,
         )  # fmt: skip
         node = self.beliefs.node([(cluster.node, share[:kept] + joint_share[:kept])], cause=cause)
         if len(readings) > 1:
-            node.joint_cause, node.joint_share = earlier, joint_share[:kept]
+            node.joint_causes, node.joint_share = earlier, joint_share[:kept]
         cause.node = node
         cluster.advance(weight[:kept], count[:kept], records[:kept], node)
         probability = np.exp(cluster.weight) @ cause.chosen
         if probability[best := int(probability.argmax())] >= SURE:
-            whole = readings[-1 if columns[best] >= first_joint else 0]
+            whole = readings[int(np.searchsorted(ends, columns[best], side="right"))]
             for part in cause.parts[best].tolist():
                 if part[1] >= 0 and part[0] < STAFF:
                     self.ledger.note(tuple(part), whole)
@@ -150,18 +178,19 @@ class Hypothesiser:
             cluster.cut(self._memory)
         return cause
 
-    def _of_before(self, cluster: Cluster, reading: Reading, null: float, earlier: Cause | None) -> tuple[Array, Array]:
+    def _of_before(self, cluster: Cluster, reading: Reading, null: float, earlier: list[Cause]) -> tuple[Array, Array]:
         """Say how much likelier each hypothesis makes the null, and both events as one, for what it knows of before."""
-        if earlier is None:
+        if not earlier:
             nothing = np.zeros(len(cluster.weight))
             return nothing, nothing
         own = reading.inside[0] != 0
-        then = np.isin(earlier.plates, reading.plates[own])
+        last = earlier[0]
+        then = np.isin(last.plates, reading.plates[own])
         ratio = self._likelihoods.log_echo(
             reading.delta_g[own].sum(), (reading.sigma_g[own] ** 2).sum(),
-            earlier.delta_g[then].sum(), (earlier.sigma_g[then] ** 2).sum(), null, self._settings,
+            last.delta_g[then].sum(), (last.sigma_g[then] ** 2).sum(), null, self._settings,
         )  # fmt: skip
-        share = null_share(earlier, cluster)
+        shares = [null_share(cause, cluster) for cause in earlier]
         with np.errstate(divide="ignore"):
-            log_share = np.log(share)
-            return np.logaddexp(np.log1p(-share), log_share + ratio), log_share + np.log(self._settings.echo)
+            echo = np.logaddexp(np.log1p(-shares[0]), np.log(shares[0]) + ratio)
+            return echo, np.log(np.prod(shares, axis=0))

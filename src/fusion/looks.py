@@ -165,13 +165,10 @@ class Looks:
         self._used[name] = mine
         return self._ratios(mine, shoppers)
 
-    def of_both(self, name: str, earlier: str, shoppers: list[str]) -> Array | None:
-        """Return what was seen of two events, if they are one; None if there are no looks of the earlier."""
-        before = self._used.get(earlier)
-        if not before:
-            return None
-        looks = sorted([*before, *self._used.get(name, ())], key=_time_ns)
-        return self._ratios(looks, shoppers)
+    def of_all(self, names: list[str], shoppers: list[str]) -> Array | None:
+        """Return what was seen of several events, if they are one; None if there are no looks."""
+        looks = sorted((look for name in names for look in self._used.get(name, ())), key=_time_ns)
+        return self._ratios(looks, shoppers) if looks else None
 
     def _ratios(self, mine: list[_Look], shoppers: list[str]) -> Array:
         seen = np.zeros((len(shoppers), len(self._column)))

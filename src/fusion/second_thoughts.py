@@ -16,6 +16,8 @@ from fusion.segmentation import WeightEvent
 NS = 1_000_000_000
 TOGETHER_NS = NS
 """Changes of one plate, or of plates side by side, that are no farther apart may be one."""
+LONGEST = 4
+"""Most earlier events that may be parts of one."""
 SURE = 2.0
 """Standard deviations beyond which a change is one."""
 SPAN_ERROR = 0.003
@@ -60,17 +62,29 @@ class Told:
         What changed, if no doubted load was a hand.
     doubted : bool
         The segmentation holds it for a hand.
-    earlier : Told, optional
-        An earlier event that may be a part of this one.
-    both : Change, optional
-        What changed from before the earlier one to after this one.
+    links : tuple of Link
+        Earlier events that may be parts of this one, the latest first.
     """
 
     event: WeightEvent
     change: Change
     doubted: bool
-    earlier: "Told | None" = None
-    both: Change | None = None
+    links: "tuple[Link, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Link:
+    """From an event back to an earlier one.
+
+    Parameters
+    ----------
+    earlier : Told
+    change : Change
+        What changed from before the earlier one to after this one.
+    """
+
+    earlier: Told
+    change: Change
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,30 +177,36 @@ class SecondThoughts:
             told = _after(told, earlier, debts, counted_from_before=order > max(d.order for d in debts.values()))
         else:
             told = self._continued(told, noise_g)
+        told = _chained(told, noise_g)
         for p in told.change.plates.tolist():
             self._debts.pop(p, None)
         nothing = not told.change.sure or np.abs(told.change.delta_g).max() < self._smallest_g
-        lender = told.earlier if nothing else told
+        lender = told if not nothing else told.links[0].earlier if told.links else None
         if back is not None and lender is not None:
-            level = told.both if owed and told.both is not None else told.change
+            level = told.links[0].change if owed else told.change
             for p, grams, sigma in zip(level.plates.tolist(), level.delta_g, level.sigma_g, strict=True):
                 self._debts[p] = _Debt(float(grams), float(sigma), lender, *back)
         if nothing:
             return None
-        if told.both is not None and not told.both.sure:
-            told = replace(told, both=None)
         self._recent = [t for t in self._recent if t.event.end_ns > event.start_ns - 2 * TOGETHER_NS] + [told]
         return told
 
     def _continued(self, told: Told, noise_g: NDArray[np.float64]) -> Told:
         """Find a change just before, or beside at the same time, that may be one with this one."""
         event = told.event
-        for earlier in reversed(self._recent):
-            before = earlier.event
-            shared = np.intersect1d(earlier.change.plates, told.change.plates)
-            follows = len(shared) > 0 and event.start_ns - before.end_ns <= TOGETHER_NS
-            if follows or (abs(event.step_ns - before.step_ns) <= TOGETHER_NS // 2 and self._beside(earlier, told)):
-                return replace(told, earlier=earlier, both=_sum(earlier.change, told.change, noise_g))
+        follows = [
+            earlier
+            for earlier in self._recent
+            if event.start_ns - earlier.event.end_ns <= TOGETHER_NS
+            and np.intersect1d(earlier.change.plates, told.change.plates).size
+        ]
+        beside = [
+            earlier
+            for earlier in self._recent
+            if abs(event.step_ns - earlier.event.step_ns) <= TOGETHER_NS // 2 and self._beside(earlier, told)
+        ]
+        for earlier in (follows or beside)[-1:]:
+            return replace(told, links=(Link(earlier, _sum(earlier.change, told.change, noise_g)),))
         return told
 
     def _beside(self, one: Told, other: Told) -> bool:
@@ -242,7 +262,16 @@ def _after(told: Told, earlier: Told, debts: dict[int, _Debt], *, counted_from_b
         change, both = Change(plates, grams - lent, apart), Change(plates, grams, np.sqrt(variance))
     else:
         change, both = told.change, Change(plates, grams + lent, apart)
-    return replace(told, change=change, earlier=earlier, both=both)
+    return replace(told, change=change, links=(Link(earlier, both),))
+
+
+def _chained(told: Told, noise_g: NDArray[np.float64]) -> Told:
+    """Go on from the latest earlier event to those that may be parts of it."""
+    if not told.links:
+        return told
+    before = told.links[0].earlier.links[: LONGEST - 1]
+    longer = [Link(link.earlier, _sum(link.change, told.change, noise_g)) for link in before]
+    return replace(told, links=(told.links[0], *longer))
 
 
 def _sum(one: Change, other: Change, noise_g: NDArray[np.float64]) -> Change:
