@@ -142,7 +142,7 @@ class Beliefs:
             found |= set(records[hit][:, 0].tolist())
         return found
 
-    def carried(self, owners: Iterable[int]) -> list[tuple[int, int]]:
+    def possessions(self, owners: Iterable[int]) -> list[tuple[int, int]]:
         """List what owners may carry: (owner, product), sorted."""
         found = {(o, p) for o in owners for p, _ in self._sure.get(o, ())}
         for owner in set(owners) & self._clusters.keys():

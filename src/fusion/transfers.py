@@ -61,7 +61,7 @@ class Transfers:
         odds = self._meetings.passing / (1.0 - self._meetings.passing) * exp(min(max(log_ratio, -500.0), 30.0))
         passing = odds / (1.0 + odds)
         receiver = {one: other, other: one}
-        held = self._beliefs.carried((one, other))
+        held = self._beliefs.possessions((one, other))
         moves = np.array([(o, receiver[o], p) for o, p in held], np.int32).reshape(-1, 3)
         in_hand = self._in_hand(held, time_ns)
         goods = float(in_hand.sum()) + self._meetings.from_basket * len(held)
