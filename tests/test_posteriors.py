@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import worlds
 from fusion import hypothesising, readings, use_backend
 from fusion.association import AssociationSettings, Associator, Joint
 from fusion.clusters import probability_of
@@ -280,9 +281,8 @@ def check(associator: Few, steps: list[Step], expected: list[tuple[float, Record
     everything = set(associator._owners.values()) | {-1 - k for k in range(len(PLATES))}
     cluster = associator._hypothesiser.beliefs.gather({o for o in everything if o < STAFF})
     assert len(cluster.weight) < 4000
-    states = [
-        tuple(((o, p), q) for o, p, q in cluster.records[h, :n].tolist()) for h, n in enumerate(cluster.count.tolist())
-    ]
+    written = associator._hypothesiser.beliefs._baskets
+    states = [tuple(sorted(worlds.state(cluster, h, written).items())) for h in range(len(cluster.count))]
     _same(
         summed(zip(states, np.exp(cluster.weight).tolist(), strict=True)),
         summed((tuple(sorted(state.items())), p) for p, state, _ in expected),

@@ -211,5 +211,5 @@ def _line(line: ReceiptLine) -> dict[str, Any]:
 
 
 def _interaction(interaction: Interaction) -> dict[str, Any]:
-    candidates = [{**asdict(c), "terms": dict(c.terms)} for c in interaction.candidates]
+    candidates = [{**c._asdict(), "terms": dict(c.terms)} for c in interaction.candidates]
     return {**asdict(interaction), "candidates": candidates}

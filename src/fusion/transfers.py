@@ -93,7 +93,7 @@ class Transfers:
         self, moves: NDArray[np.int32], in_hand: NDArray[np.float64], passing: float, log_ratio: float, time_ns: int
     ) -> Cause:
         cluster = self._beliefs.gather({o for o in moves[:, :2].ravel().tolist() if o < STAFF})
-        cluster.make_room(1)
+        self._beliefs.unfold(cluster, set(moves[:, 2].tolist()), set(), set())
         h, k = len(cluster.weight), self._capacity
         weight, count = np.empty(k), np.zeros(k, np.int32)
         records = np.zeros((k, *cluster.records.shape[1:]), np.int32)
