@@ -32,8 +32,7 @@ class HandPaths(NamedTuple):
     time_ns: NDArray[np.int64]
     """(T,)."""
     reach_m: Array
-    """(T, S, 2, 3), metres: horizontally from between the shoulders, vertically from where it would be on an arm that
-    hangs straight; NaN where not known."""
+    """(T, S, 2, 3), metres, from where it would be on an arm that hangs straight; NaN where not known."""
 
     @property
     def var_m2(self) -> Array:
@@ -87,9 +86,9 @@ class Hands:
                 spread = np.where(known[..., None], beyond, spread)
             shoulders = targets.joints_m[:, _SHOULDERS]
             upper = shoulders - targets.joints_m[:, _ELBOWS]
-            reach = grip - shoulders.mean(axis=1, keepdims=True)
+            reach = grip - shoulders
             arm = np.sqrt((upper**2).sum(axis=-1)) + (1 + GRIP) * np.sqrt((forearm**2).sum(axis=-1))
-            reach[..., 2] = grip[..., 2] - shoulders[..., 2] + arm
+            reach[..., 2] += arm
         seen = np.asarray(np.isfinite(grip).all(axis=-1, keepdims=True))
         self._time_ns.append(targets.time_ns)
         known = seen & np.isfinite(reach).all(axis=-1, keepdims=True)

@@ -15,12 +15,14 @@ NEAR_M = 0.35
 """Hands further apart pass nothing: a big thing held by its ends, and tracking noise."""
 PALMS_M = 0.1
 """Distance along an axis between two palms that hold one thing: half a thing's width, and 5 cm of tracking noise."""
-RAISED_M, RAISED_SIGMA_M = 0.35, 0.15
-"""A hand that passes something is so far above where it would hang: at 0.6 to 0.8 of the stature, 0.44 being that."""
-REST_M, REST_SIGMA_M = 0.1, 0.06
-"""A hand at rest hangs on an arm that is slightly bent (the public recording: wrists at 0.54 of the stature)."""
-HIGHEST_M = 0.7
-"""A hand that does anything else is anywhere between where it hangs and the shoulder ..."""
+OUT_M, OUT_SIGMA_M = 0.45, 0.15
+"""A hand that passes something is so far from where it would hang: 0.3 m forward, half-way to the other, and at 0.6 to
+0.8 of the stature, where it would hang at 0.44."""
+REST_M, REST_SIGMA_M = 0.15, 0.07
+"""A hand at rest hangs on an arm that is slightly bent, and swings (the public recording: wrists at 0.54 of the
+stature)."""
+FARTHEST_M = 0.8
+"""A hand that does anything else is anywhere from where it hangs to an arm's length away ..."""
 BUSY, BUSY_AT_SHELF = 0.1, 0.8
 """... which of two hands that are near each other each is with this probability, away from shelves and at them."""
 PASSED_AT_SHELF, NEAR_AT_SHELF = 0.1, 0.3
@@ -42,11 +44,15 @@ def log_distance(distance2: Array, var: Array) -> Array:
         return np.where(near, np.log(NEAR_M**2 / (2 * spread2)) - distance2 / (2 * spread2), -np.inf)
 
 
-def log_raised(raised_m: Array, busy: float | Array) -> Array:
-    """Log-likelihood ratio of how far a hand is raised: passing something, or at rest or `busy`; 0 if not known."""
-    known = np.clip(np.nan_to_num(raised_m), -HIGHEST_M, 2 * HIGHEST_M)
-    rest = (1.0 - busy) * _normal(known, REST_M, REST_SIGMA_M) + busy / HIGHEST_M
-    return np.where(np.isnan(raised_m), 0.0, np.log(_normal(known, RAISED_M, RAISED_SIGMA_M) / rest))
+def log_out(reach_m: Array, busy: float | Array) -> Array:
+    """Log-likelihood ratio of how far a hand (..., 3) is from where it hangs; 0 if that is not known.
+
+    It passes something, or is at rest, or `busy` otherwise.
+    """
+    with np.errstate(over="ignore"):
+        out = np.minimum(np.sqrt((reach_m**2).sum(axis=-1)), 2 * FARTHEST_M)
+    rest = (1.0 - busy) * _normal(out, REST_M, REST_SIGMA_M) + busy / FARTHEST_M
+    return np.where(np.isnan(out), 0.0, np.log(_normal(out, OUT_M, OUT_SIGMA_M) / rest))
 
 
 def log_facing(one: Array, other: Array) -> Array:

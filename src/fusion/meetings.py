@@ -1,6 +1,6 @@
 """Meetings: where a hand of one shopper and a hand of another come together as hands do that pass something.
 
-They are scored by their distance over the time that a thing is held by both, by how far both are raised, by whether
+They are scored by their distance over the time that a thing is held by both, by how far both are from where they hang, by whether
 they are at a shelf, and by whether the arms reach towards each other (`fusion.meeting_evidence`).
 """
 
@@ -21,7 +21,7 @@ from fusion.meeting_evidence import (
     PASSED_AT_SHELF,
     log_distance,
     log_facing,
-    log_raised,
+    log_out,
 )
 from fusion.store import Store
 
@@ -198,14 +198,14 @@ class Meetings:
         var = paths.var_m2[own]
         nearness = log_distance(distance2, var[:, one, :, None] + var[:, other, None])
         arms = np.broadcast_arrays(reach[:, one, :, None], reach[:, other, None])
-        ratio = nearness + sum(log_raised(arm[..., 2], BUSY) for arm in arms)
+        ratio = nearness + sum(log_out(arm, BUSY) for arm in arms)
         at = np.nonzero(ratio >= self._least)  # as high as it gets, wherever that is
         if not len(at[0]):
             return []
         at_shelf = self._at_shelf(middle[at])
         busy = np.where(at_shelf, BUSY_AT_SHELF, BUSY)
         ratio[at] = nearness[at] + np.where(at_shelf, log(PASSED_AT_SHELF / NEAR_AT_SHELF), 0.0)
-        ratio[at] += sum(log_raised(arm[at][:, 2], busy) for arm in arms)
+        ratio[at] += sum(log_out(arm[at], busy) for arm in arms)
         ratio[at] += log_facing(*(arm[at][:, :2] for arm in arms))
         return [
             m for k in np.unique(at[1]).tolist()

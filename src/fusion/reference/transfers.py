@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from fusion.reference.hypotheses import STAFF
 from fusion.reference.records import add, merge, normalise, units
 
 COMPILED = ("log_moves", "transfer")
-
-STAFF = 1 << 30
-"""Owners from here on are staff."""
 
 
 def log_moves(
