@@ -1,7 +1,7 @@
 """Meetings: where a hand of one shopper and a hand of another come together as hands do that pass something.
 
-They are scored by their distance over the time that a thing is held by both, by how far both are from where they hang, by whether
-they are at a shelf, and by whether the arms reach towards each other (`fusion.meeting_evidence`).
+They are scored by their distance over the time that a thing is held by both, by how far both are from where they hang,
+by whether they are at a shelf, and by whether the arms reach towards each other (`fusion.meeting_evidence`).
 """
 
 from collections.abc import Callable, Iterable
