@@ -147,7 +147,7 @@ def clocks(stores: int) -> Table:
         simulation = simulate(SimulationSettings(seed=seed, duration_s=120, shoppers=6))
         engine = Engine(simulation.store)
         engine.push(simulation.observations)
-        starts_ns = [interaction.start_ns for interaction in engine.finish().interactions]
+        starts_ns = [i.start_ns for i in engine.finish().interactions if i.plates]
         motion_ns, reach_m = arm_reach(o for o in simulation.observations if isinstance(o, Targets))
         true_s = np.random.default_rng(seed).uniform(-4, 4)
         told = estimate_clock_offset(motion_ns - round(true_s * 1e9), starts_ns, intensity=reach_m)

@@ -1,6 +1,6 @@
 """What went wrong: weight events held against true events, and wrong receipt lines traced back to them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +28,10 @@ class Finding:
 
 
 def judge_events(simulation: Simulation, outcome: dict[str, Any]) -> list[Finding]:
-    """Hold every true take and return, and every told one, against what corresponds to it."""
+    """Hold every true take, return and hand-over, and every told one, against what corresponds to it."""
     real = [e for e in simulation.truth["events"] if e["kind"] in ("take", "return") and e["product"] is not None]
     others = [e for e in simulation.truth["events"] if e not in real and e["plates"]]
-    changes = [i for i in outcome["interactions"] if i["kind"] != "touch"]
+    changes = [i for i in outcome["interactions"] if i["kind"] != "touch" and i["plates"]]
     groups: dict[str, list[dict[str, Any]]] = {i["id"]: [] for i in changes}
     findings = []
     for event in real:
@@ -43,9 +43,7 @@ def judge_events(simulation: Simulation, outcome: dict[str, Any]) -> list[Findin
             pressed = any(_overlap(event, i) for i in outcome["interactions"])
             findings.append(_finding("missed by the scales", [event], (), "told as a touch" if pressed else ""))
     for change in changes:
-        told = tuple(
-            (c["shopper"], c["product"], c["quantity"]) for c in change["candidates"] if c["probability"] >= SURE
-        )
+        told = _told(change)
         if groups[change["id"]]:
             findings.append(_judged(groups[change["id"]], told, change))
         elif told:
@@ -53,7 +51,7 @@ def judge_events(simulation: Simulation, outcome: dict[str, Any]) -> list[Findin
             note = "split" if any(e in real for e in near) else near[0]["kind"] if near else "lean, hold or shaking"
             time_s = (change["start_ns"] - START_NS) / 1e9
             findings.append(Finding("told for nothing", time_s, (), told, f"{note}, {change['delta_g']:.0f} g"))
-    return sorted(findings, key=lambda f: f.time_s)
+    return sorted([*findings, *_judge_meetings(simulation, outcome)], key=lambda f: f.time_s)
 
 
 def blame_line(line: Any, truth: dict[str, Any], events: Sequence[Finding]) -> Finding:
@@ -69,6 +67,26 @@ def blame_line(line: Any, truth: dict[str, Any], events: Sequence[Finding]) -> F
         if event.kind != "right" and any(p == line.product for _, p, _ in event.truth + event.told):
             return Finding(f"another's: {event.kind}", event.time_s, *key, event.note)
     return Finding("no event is wrong", 0.0, *key)
+
+
+def _judge_meetings(simulation: Simulation, outcome: dict[str, Any]) -> Iterator[Finding]:
+    """Hold hands that met against what was handed over; of an engine that looks for none, nothing is expected."""
+    met = [i for i in outcome["interactions"] if not i["plates"]]
+    passed = [e for e in simulation.truth["events"] if e["kind"] == "pass" and met]
+    for event in passed:
+        true = (event["shopper"], event["product"], 1), (event["receiver"], event["product"], -1)
+        near = [i for i in met if _distance(event, i) <= SLACK_NS]
+        told = {cause for i in near for cause in _told(i)}
+        kind = "right" if set(true) <= told else "wrong hand-over" if told else "hand-over undecided"
+        yield Finding(kind if near else "hand-over missed", (event["time_ns"] - START_NS) / 1e9, true, tuple(told))
+    for meeting in met:
+        if _told(meeting) and not any(_distance(event, meeting) <= SLACK_NS for event in passed):
+            yield Finding("handed over for nothing", (meeting["start_ns"] - START_NS) / 1e9, (), _told(meeting))
+
+
+def _told(interaction: dict[str, Any]) -> tuple[Cause, ...]:
+    sure = (c for c in interaction["candidates"] if c["probability"] >= SURE)
+    return tuple((c["shopper"], c["product"], c["quantity"]) for c in sure)
 
 
 def _judged(events: list[dict[str, Any]], told: tuple[Cause, ...], change: dict[str, Any]) -> Finding:

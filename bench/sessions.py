@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import blame
-from fusion import Engine
+from fusion import Engine, EngineSettings
+from fusion.engine_settings import Payer
 from fusion.simulation import Simulation
 
 BINS = 10
@@ -52,7 +53,8 @@ class Verdict:
 
 def judge(session: Any, simulation: Simulation, receipts: str = "receipts") -> Verdict:
     """Replay a simulation, and compare with its truth; `receipts` names the policy's."""
-    engine = Engine(simulation.store)
+    payer: Payer = "taker" if receipts == "receipts_by_taker" else "carrier"
+    engine = Engine(simulation.store, EngineSettings(payer=payer))
     engine.push(simulation.observations)
     outcome = engine.finish().to_dict()
     truth = {**simulation.truth, "receipts": simulation.truth.get(receipts, simulation.truth["receipts"])}

@@ -10,6 +10,7 @@
 
 #include "hypotheses.hpp"
 #include "multisets.hpp"
+#include "transfers.hpp"
 
 namespace {
 
@@ -204,6 +205,40 @@ Held check_update(Random& random, World& w, Held& held, Explained& found) {
     return next;
 }
 
+void check_transfer(Random& random, const World& w, const Held& held) {
+    const std::size_t moves = random() % 6, capacity = 1 + random() % 12;
+    const auto shoppers = static_cast<std::int32_t>(w.shoppers), products = static_cast<std::int32_t>(w.products);
+    std::vector<fusion::Move> all(moves);
+    Doubles in_hand(moves);
+    for (std::size_t m = 0; m < moves; ++m) {
+        const bool staff = random() % 4 == 0;
+        all[m] = {whole(random, shoppers + 1), staff ? fusion::kStaff : shoppers + 1,
+                  static_cast<std::int32_t>(m) % products};
+        in_hand[m] = random() % 2 ? 0.0 : uniform(random, 0.0, 1.0);
+    }
+    Held before = held;
+    const fusion::Hypotheses in = before.view();
+    std::int32_t fullest = 0;
+    for (std::int32_t n : before.count) fullest = std::max(fullest, n);
+    Held next(capacity, static_cast<std::size_t>(fullest) + 1);
+    std::vector<fusion::Passed> branches(in.n * (1 + moves));
+    std::vector<fusion::Record> trial(next.stride);
+    std::vector<std::uint64_t> prints(capacity);
+    Doubles share(capacity * in.n), chosen(capacity * (1 + moves));
+    fusion::Hypotheses out = next.view();
+    const fusion::Passing passing{all.data(), in_hand.data(), moves, 0.005, 0.02, uniform(random, 1e-9, 1.0 - 1e-9)};
+    const std::size_t kept = fusion::transfer(in, passing, random() % 2 ? 1e-5 : 1e-60, branches.data(), trial.data(),
+                                              prints.data(), out, share.data(), chosen.data());
+    if (kept == 0 || kept > capacity) fail("too few or too many hypotheses after a transfer");
+    next.check(kept);
+    for (std::size_t k = 0; k < kept; ++k) {
+        double from = 0.0, by = 0.0;
+        for (std::size_t h = 0; h < in.n; ++h) from += share[k * in.n + h];
+        for (std::size_t c = 0; c <= moves; ++c) by += chosen[k * (1 + moves) + c];
+        if (!(std::fabs(from - 1.0) < 1e-9 && std::fabs(by - 1.0) < 1e-9)) fail("shares of a transfer not of sum 1");
+    }
+}
+
 void check_join_and_forget(Random& random, const World& w, Held held) {
     Held other = draw_hypotheses(random, w);
     for (fusion::Record& r : other.records) r.owner += r.owner < 0 ? -90 : 90;
@@ -271,7 +306,9 @@ void check(Random& random) {
     }
     check_hands(random, w);
     Held held = draw_hypotheses(random, w);
-    check_join_and_forget(random, w, check_update(random, w, held, found));
+    Held updated = check_update(random, w, held, found);
+    check_transfer(random, w, updated);
+    check_join_and_forget(random, w, updated);
 }
 
 }  // namespace

@@ -46,13 +46,15 @@ class Shop:
         self.associator = Associator(store(), **options)
         self.events = 0
 
-    def event(self, changes: dict[str, float], *where: str | None, sigma_g: float = 1.0) -> list[Candidate]:
+    def event(
+        self, changes: dict[str, float], *where: str | None, sigma_g: float = 1.0, time_ns: int = 0
+    ) -> list[Candidate]:
         """Plates and grams; the plates at which the hands of "ann" and "bob" were."""
         self.events += 1
         grams = list(changes.values())
         shoppers = ["ann", "bob"][: len(where)]
         return self.associator.associate(
-            self.events, list(changes), grams, [sigma_g] * len(grams), shoppers, at(*where)
+            self.events, list(changes), grams, [sigma_g] * len(grams), shoppers, at(*where), time_ns=time_ns
         )
 
     def basket(self, shopper: str) -> dict[str, int]:

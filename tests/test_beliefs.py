@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import worlds
 from fusion import backends
 from fusion.association import Associator
 from fusion.association_settings import AssociationSettings
 from fusion.beliefs import Beliefs
-from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_probability
+from fusion.clusters import MARGIN, Cause, cluster_of, null_probability, probability_of
 from fusion.store import Box, Facing, Fixture, Plate, Product, Shelf, Store
 
 NAMES = ("ann", "bob", "eve", "dan")
@@ -56,7 +57,7 @@ def clusters(associator: Associator) -> list[set[int]]:
     held = associator._hypothesiser.beliefs._clusters
     for owner, cluster in held.items():
         assert owner in cluster.owners
-        assert set(cluster.held[:, 0].tolist()) <= cluster.owners
+        assert cluster.doubts.keys() == cluster.owners
     return [c.owners for c in {id(c): c for c in held.values()}.values()]
 
 
@@ -147,13 +148,13 @@ class TestCuts:
             if cluster is not None:
                 cluster.marginals.clear()
             forward = null_probability(cause)
-            assert forward == pytest.approx(float(associator._probability(cause)[0]), rel=1e-9, abs=1e-12)
+            assert forward == pytest.approx(float(probability_of(cause)[0]), rel=1e-9, abs=1e-12)
 
 
 class TestJoint:
     def test_an_earlier_null_that_was_a_part_of_this_event(self) -> None:
         """Half of the hypotheses hold that nothing moved; a half of those, that this event and that one are one."""
-        beliefs = Beliefs(backends.kernels("hypotheses"), AssociationSettings(), 8)
+        beliefs = Beliefs(backends.kernels("hypotheses"), AssociationSettings(), 8, 4)
         cluster = beliefs.gather({0})
         parts = np.full((2, 3, 4), -1, np.int32)
         parts[1, 0] = 0, 1, -1, 1
@@ -180,24 +181,28 @@ class TestJoint:
         assert null_probability(first) == pytest.approx(0.65)
 
 
-class TestRecords:
+class TestFolding:
     @settings(max_examples=60, deadline=None)
-    @given(st.integers(0, 2**32 - 1))
-    def test_what_is_inserted_and_dropped_again_leaves_no_trace(self, seed: int) -> None:
-        """Records stay sorted whatever lies behind them."""
-        rng = np.random.default_rng(seed)
-        h = int(rng.integers(1, 6))
-        rows = [sorted({(int(o), int(p)): 1 for o, p in rng.integers(-3, 4, (4, 2))}) for _ in range(h)]
-        records = rng.integers(-9, 9, (h, 5, 3)).astype(np.int32)
-        for k, row in enumerate(rows):
-            records[k, : len(row)] = [(2 * o, p, 1) for o, p in row]
-        count = np.array([len(row) for row in rows], np.int32)
-        owners = {o for row in rows for o, _ in row}
-        cluster = Cluster(np.zeros(h), count, records, owners, Beliefs(None, AssociationSettings(), 1).node([]))
-        before = [cluster.records[k, :n].tolist() for k, n in enumerate(count)]
-        new = [(o, p, 2) for o in (-3, 1, 5) for p in rng.permutation(4)[:3].tolist()]
-        cluster.insert(new)
-        for k, n in enumerate(cluster.count):
-            assert cluster.records[k, :n].tolist() == sorted(before[k] + [list(r) for r in new])
-        cluster.drop([-3, 1, 5])
-        assert [cluster.records[k, :n].tolist() for k, n in enumerate(cluster.count)] == before
+    @given(MOVES, st.sets(st.integers(0, 3)), st.sets(st.integers(0, 3)))
+    def test_what_is_unfolded_and_folded_again_leaves_no_trace(
+        self, moves: list[tuple[int, int]], back: set[int], near: set[int]
+    ) -> None:
+        associator = shop()
+        for key, (plate, units) in enumerate(moves):
+            event(associator, key, plate, units)
+        beliefs = associator._hypothesiser.beliefs
+        cluster = beliefs.gather({0, 1, 2, 3})
+        doubts = cluster.doubts
+        rows = [worlds.state(cluster, h, beliefs._baskets) for h in range(len(cluster.count))]
+        beliefs.unfold(cluster, back, set(), near)
+        for h, expected in enumerate(rows):
+            found = worlds.state(cluster, h, {})
+            for owner in range(4):
+                for product in back:
+                    assert found.get((owner, product), 0) == expected.get((owner, product), 0) >= 0
+                if owner in near and back:
+                    units = [sum(q for (o, _), q in each.items() if o == owner) for each in (found, expected)]
+                    assert units[0] == units[1]
+        beliefs.release(cluster)
+        assert cluster.doubts == doubts
+        assert [worlds.state(cluster, h, beliefs._baskets) for h in range(len(cluster.count))] == rows

@@ -169,3 +169,19 @@ def test_equals_a_loop_over_everything(frames: list[Targets], start: int, end: i
         assert shoppers == expected_shoppers
         np.testing.assert_array_equal(xyz, np.array(expected).reshape(xyz.shape))
         hands.forget(forgotten)
+
+
+def test_how_far_hands_reach() -> None:
+    """From where a hand would hang: a straight arm down, and one held out."""
+    hands = Hands()
+    arms = {"l_shoulder": (0.2, 0.0, 1.4), "l_elbow": (0.2, 0.0, 1.1), "l_wrist": (0.2, 0.0, 0.9)} | {
+        "r_shoulder": (-0.2, 0.0, 1.4), "r_elbow": (-0.2, 0.3, 1.4), "r_wrist": (-0.2, 0.5, 1.4)
+    }  # fmt: skip
+    hands.record(frame(0, **arms))
+    hands.record(frame(1, **{joint: xyz for joint, xyz in arms.items() if joint != "r_shoulder"}))
+    hanging, held_out = hands.between(0, 0).reach_m[0, 0]
+    assert hanging == pytest.approx([0.0, 0.0, 0.0], abs=1e-12)
+    assert held_out == pytest.approx([0.0, 0.56, 0.56])
+    left, right = hands.between(1, 1).reach_m[0, 0]
+    assert left == pytest.approx(hanging, abs=1e-12)
+    assert np.isnan(right).all()

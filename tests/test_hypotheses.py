@@ -1,5 +1,6 @@
 """The K best hypotheses: known answers, merging, joining, forgetting, properties, and every backend the same."""
 
+from dataclasses import replace
 from math import exp, log
 from typing import Any
 
@@ -305,6 +306,23 @@ class TestCertain:
         assert not worlds.certain(scene([{(0, 1): 1}, {(0, 1): 2}]), 0)
 
 
+class TestAddToAll:
+    STATES: list[Records] = [{(0, 1): 1, (0, 2): 1, (1, 2): 3}, {(-1, 4): 1, (0, 2): 2}]  # noqa: RUF012
+
+    def test_to_what_there_is_and_to_what_there_is_not(self) -> None:
+        added = worlds.add_to_all(scene(self.STATES), [(0, 1, 2), (5, 5, 1)])
+        assert [held(r) for r in added] == [
+            {(0, 1): 3, (0, 2): 1, (1, 2): 3, (5, 5): 1}, {(-1, 4): 1, (0, 1): 2, (0, 2): 2, (5, 5): 1}
+        ]  # fmt: skip
+
+    def test_the_first_taken_from_all_leaves_how_they_differ(self) -> None:
+        added = worlds.add_to_all(scene(self.STATES), [(0, 1, -1), (0, 2, -1), (1, 2, -3)])
+        assert [held(r) for r in added] == [{}, {(-1, 4): 1, (0, 1): -1, (0, 2): 1, (1, 2): -3}]
+
+    def test_what_there_is_is_listed_once(self) -> None:
+        assert worlds.list_doubts(scene(self.STATES)) == [(-1, 4), (0, 1), (0, 2), (1, 2)]
+
+
 class TestForget:
     def test_what_becomes_equal_merges(self) -> None:
         w = scene([{(0, 1): 1}, {(-1, 4): 2, (0, 2): 1}, {(0, 3): 2, (1, 1): 1}, {(1, 1): 1}], [0.4, 0.3, 0.1, 0.2])
@@ -396,6 +414,44 @@ class TestProperties:
         own = {tuple(r for r in w.records[h, :n].tolist() if r[0] == owner).__repr__() for h, n in enumerate(w.count)}
         assert worlds.certain(w, owner) == (len(own) == 1)
 
+    @settings(max_examples=60, deadline=None)
+    @given(st.integers(0, 2**32 - 1))
+    def test_what_is_added_to_all_is_a_sum(self, seed: int) -> None:
+        w = worlds.world(np.random.default_rng(seed), shoppers=3)
+        own = [held(w.records[h, :n]) for h, n in enumerate(w.count)]
+        base = [(owner, product, -q) for (owner, product), q in sorted(own[0].items())]
+        added = worlds.add_to_all(w, base)
+        for before, rows in zip(own, added, strict=True):
+            keys = before.keys() | own[0].keys()
+            assert held(rows) == {k: d for k in keys if (d := before.get(k, 0) - own[0].get(k, 0))}
+            assert rows.tolist() == sorted(rows.tolist())
+        assert worlds.list_doubts(w) == sorted(set().union(*own))
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.integers(0, 2**32 - 1))
+    def test_how_they_differ_is_as_good_as_what_they_have(self, seed: int) -> None:
+        """Of what is only taken from its facing, an update needs not know how much there is."""
+        rng = np.random.default_rng(seed)
+        w = worlds.world(rng, shoppers=2)
+        found = worlds.explain(w)
+        quantity, place = found.parts[:, :, 2], found.parts[:, :, 3]
+        back, lying = worlds.ask(
+            w, found.parts, found.score, found.score[0] + (w.weight + w.echo).max() - w.weight.max(), len(found.score)
+        )
+        asked = set(np.flatnonzero(back | lying).tolist())
+        assert asked <= set(found.parts[:, :, 1][(quantity > 0) | (quantity < 0) & (place == 0)].tolist())
+        base = [(o, p, q) for (o, p), q in sorted(held(w.records[0, : w.count[0]]).items()) if p not in asked]
+        rests = {o: sum(q for owner, _, q in base if owner == o) for o, _, _ in base}
+        nowhere = [(o, len(w.mass_g), q) for o, q in rests.items()]
+        other = replace(w)
+        rows = worlds.add_to_all(w, sorted([(o, p, -q) for o, p, q in base] + nowhere))
+        other.count = np.array([len(r) for r in rows], np.int32)
+        other.records = np.array([np.pad(r, ((0, 30 - len(r)), (0, 0))) for r in rows], np.int32)
+        one, two = (worlds.update(x, found.parts, found.score, capacity=16) for x in (w, other))
+        assert two.weight.tolist() == one.weight.tolist()
+        assert (two.share.tolist(), two.columns.tolist()) == (one.share.tolist(), one.columns.tolist())
+        assert two.chosen.tolist() == one.chosen.tolist()
+
 
 def test_every_backend_the_same() -> None:
     """Random explanations and hypotheses, ties, joint and impossible ones among them; few and many are kept."""
@@ -416,7 +472,10 @@ def test_every_backend_the_same() -> None:
             u = worlds.update(w, parts, score, **options)
             told = u.weight, u.records, u.share, u.joint, u.columns, u.chosen
             other = scene([{(70, 1): 1}, {(-70, 1): 1}, {}], [0.5, 0.3, 0.2])
-            return told, worlds.forget(w, 0), worlds.forget(w, -1), worlds.join(w, other, 7), worlds.certain(w, 0)
+            asked = worlds.ask(w, parts, score, float(score[0]), options["first_joint"])
+            changed = asked, worlds.list_doubts(w), worlds.add_to_all(w, [(0, 1, 2), (1, 0, -1), (71, 0, 1)])
+            others = worlds.forget(w, 0), worlds.forget(w, -1), worlds.join(w, other, 7), worlds.certain(w, 0)
+            return told, changed, others
 
         (weight, *_), *_ = agree(run, rtol=1e-12)
         assert np.isfinite(weight).all()

@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 from math import log
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from crosscheck import agree
+from fusion import backends
 from fusion.association_settings import AssociationSettings
 from fusion.ledger import SAME, Ledger
 from fusion.reference.association import log_mass
+from fusion.reference.hypotheses import STAFF
 
 S = AssociationSettings()
 MASS = np.array([500.0, 500.0, np.nan])
@@ -58,7 +62,7 @@ def expected(now: float, *lots: float, units: int = 1) -> float:
 
 @pytest.fixture
 def ledger() -> Ledger:
-    return Ledger(MASS, S)
+    return Ledger(backends.kernels("association"), MASS, S)
 
 
 def test_the_same_grams_come_back(ledger: Ledger) -> None:
@@ -96,6 +100,24 @@ def test_what_went_back_is_gone(ledger: Ledger) -> None:
     assert gain(ledger, (ANN, 0, 1, 1), 508) == 0
 
 
+def test_what_is_handed_on_goes_along(ledger: Ledger) -> None:
+    """The last unit that moved alone; staff keep no lots."""
+    for grams in (508, 495):
+        ledger.note((ANN, 0, -1, 1), reading(-grams))
+    ledger.hand_on(ANN, BOB, 0)
+    assert gain(ledger, (ANN, 0, 1, 1), 508) == pytest.approx(expected(508, 508), rel=1e-9)
+    assert gain(ledger, (BOB, 0, 1, 1), 495) == pytest.approx(expected(495, 495), rel=1e-9)
+    ledger.hand_on(ANN, STAFF, 0)
+    assert gain(ledger, (ANN, 0, 1, 1), 508) == gain(ledger, (STAFF, 0, 1, 1), 508) == 0
+    ledger.hand_on(ANN, BOB, 1)
+
+
+def test_one_of_a_lot_of_several_is_not_known(ledger: Ledger) -> None:
+    ledger.note((ANN, 0, -2, 1), reading(-1003))
+    ledger.hand_on(ANN, BOB, 0)
+    assert gain(ledger, (ANN, 0, 1, 1), 500) == gain(ledger, (BOB, 0, 1, 1), 500) == 0
+
+
 def test_misplaced_and_found_by_another(ledger: Ledger) -> None:
     """The lot moves from ann to plate 3, and from there to bob."""
     ledger.note((ANN, 0, -1, 1), reading(-508))
@@ -124,3 +146,24 @@ def test_who_left_is_forgotten(ledger: Ledger) -> None:
     ledger.forget(ANN)
     ledger.forget(BOB)
     assert gain(ledger, (ANN, 0, 1, 1), 508) == 0
+
+
+def test_every_backend_the_same() -> None:
+    """Few and many lots, either way, of products with a mass and without."""
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(1, 8))
+        end = np.cumsum(rng.integers(1, 4, n))
+        columns = rng.integers(0, len(MASS), n), rng.choice([-2, -1, 1, 2], n), rng.integers(0, 2, n), end
+        moved = np.stack(columns, axis=1).astype(np.int32)
+        sums = np.stack([rng.normal(0, 600, 2), rng.uniform(0.1, 9, 2)], axis=1)
+        lots = np.stack([rng.uniform(480, 1020, end[-1]), rng.uniform(0.1, 9, end[-1])], axis=1)
+
+        def run(moved: Any = moved, sums: Any = sums, lots: Any = lots, n: int = n) -> Any:
+            gains = np.full(n, -9.0)
+            backends.kernels("association").lot_gains(moved, sums, lots, MASS, SAME, gains, S)
+            return gains
+
+        gains = agree(run, rtol=1e-12)
+        assert np.isfinite(gains).all()
+        assert (gains[np.isnan(MASS[moved[:, 0]]) | (sums[moved[:, 2], 0] * moved[:, 1] <= 0)] == 0).all()

@@ -45,7 +45,8 @@ TAKE = Span(AT, AT + S // 10, AT + 2 * S, -200.0, ("p0",))
 
 
 def nobody(start_ns: int, end_ns: int) -> HandPaths:
-    return HandPaths([], np.zeros((0, 0, 2, 3)), np.zeros((0, 0, 2, 3, 3)), np.zeros(0, np.int64))
+    hands = np.zeros((0, 0, 2, 3))
+    return HandPaths([], hands, np.zeros((0, 0, 2, 3, 3)), np.zeros(0, np.int64), hands)
 
 
 def scores(time_s: float, shopper: str | None = "s", place_m: list[float] | None = None, **p: float) -> ItemScores:

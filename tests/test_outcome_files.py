@@ -28,7 +28,7 @@ lines = st.builds(
 interactions = st.builds(
     Interaction,
     text,
-    st.sampled_from(["take", "return", "touch", "unknown"]),
+    st.sampled_from(["take", "return", "hand_over", "touch", "unknown"]),
     st.integers(0, 2**63 - 1),
     st.integers(0, 2**63 - 1),
     some_text,

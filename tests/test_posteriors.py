@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import worlds
 from fusion import hypothesising, readings, use_backend
 from fusion.association import AssociationSettings, Associator, Joint
+from fusion.clusters import probability_of
 from fusion.reference.association import log_echo
 from fusion.store import Box, Facing, Fixture, Plate, Product, Shelf, Store
 
@@ -271,7 +273,7 @@ def check(associator: Few, steps: list[Step], expected: list[tuple[float, Record
             continue  # what an echo says about an earlier null is handed back as a mean over histories that ended alike
         cause = associator._causes[k]
         explained = [tuple(tuple(part) for part in parts if part[1] >= 0) for parts in cause.parts.tolist()]
-        found = summed(zip(explained, associator._probability(cause).tolist(), strict=True))
+        found = summed(zip(explained, probability_of(cause).tolist(), strict=True))
         _same(found, summed((chosen[k], p) for p, _, chosen in expected))
     for name, owner in list(associator._owners.items()):
         baskets = {tuple(sorted(basket.items())): p for basket, p in associator.baskets(name)}
@@ -279,9 +281,8 @@ def check(associator: Few, steps: list[Step], expected: list[tuple[float, Record
     everything = set(associator._owners.values()) | {-1 - k for k in range(len(PLATES))}
     cluster = associator._hypothesiser.beliefs.gather({o for o in everything if o < STAFF})
     assert len(cluster.weight) < 4000
-    states = [
-        tuple(((o, p), q) for o, p, q in cluster.records[h, :n].tolist()) for h, n in enumerate(cluster.count.tolist())
-    ]
+    written = associator._hypothesiser.beliefs._baskets
+    states = [tuple(sorted(worlds.state(cluster, h, written).items())) for h in range(len(cluster.count))]
     _same(
         summed(zip(states, np.exp(cluster.weight).tolist(), strict=True)),
         summed((tuple(sorted(state.items())), p) for p, state, _ in expected),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fusion import backends
 from fusion.association import AssociationSettings
+from fusion.clusters import Cluster
 from fusion.readings import LARGEST
 
 Array = NDArray[Any]
@@ -246,3 +247,67 @@ def join(w: World, other: World, capacity: int) -> tuple[Array, list[Array], Arr
 def certain(w: World, owner: int) -> bool:
     """Tell whether an owner has the same in all hypotheses, by the backend in use."""
     return bool(backends.kernels("hypotheses").certain(w.count, w.records, owner))
+
+
+def transfer(
+    w: World,
+    moves: Array,
+    in_hand: Array,
+    passing: float,
+    *,
+    capacity: int = 64,
+    from_basket: float = 0.005,
+    own_things: float = 0.02,
+    negligible: float = 1e-60,
+) -> tuple[Array, list[Array], Array, Array]:
+    """Extend a world's hypotheses by moves (giver, receiver, product), by the backend in use."""
+    stride = int(w.count.max()) + 1
+    old = np.zeros((len(w.weight), stride, 3), np.int32)
+    old[:, : w.records.shape[1]] = w.records[:, :stride]
+    weight, count = np.empty(capacity), np.zeros(capacity, np.int32)
+    records = np.zeros((capacity, stride, 3), np.int32)
+    share, chosen = np.full((capacity, len(w.weight)), np.nan), np.full((capacity, 1 + len(moves)), np.nan)
+    kept = backends.kernels("transfers").transfer(
+        w.weight, w.count, old, moves, in_hand, from_basket, own_things, passing, negligible, weight, count, records,
+        share, chosen,
+    )  # fmt: skip
+    return weight[:kept], [records[k, : count[k]] for k in range(kept)], share[:kept], chosen[:kept]
+
+
+def add_to_all(w: World, found: list[tuple[int, int, int]]) -> list[Array]:
+    """Add records to a world's hypotheses, by the backend in use."""
+    count = np.full_like(w.count, -9)
+    records = np.full((len(count), int(w.count.max()) + len(found) + 1, 3), -9, np.int32)
+    added = np.array(found, np.int32).reshape(-1, 3)
+    backends.kernels("hypotheses").add_to_all(added, w.count, w.records, count, records)
+    return [records[k, :n] for k, n in enumerate(count)]
+
+
+def list_doubts(w: World) -> list[tuple[int, int]]:
+    """Of which owners and products a world's hypotheses have records, by the backend in use."""
+    doubtful = np.full((w.records.size // 3, 2), -9, np.int32)
+    n = backends.kernels("hypotheses").list_doubts(w.count, w.records, doubtful)
+    return [(owner, product) for owner, product in doubtful[:n].tolist()]
+
+
+def ask(w: World, parts: Array, score: Array, null: float, first_joint: int) -> tuple[Array, Array]:
+    """Products that an update by these explanations asks for, by the backend in use."""
+    n = len(w.mass_g)
+    owners = np.array([0, *(-1 - w.plates)], np.int32)
+    carried = np.zeros((len(owners), n), np.uint8)
+    for h, count in enumerate(w.count.tolist()):
+        for owner, product, _ in w.records[h, :count].tolist():
+            carried[owners == owner, product] = 1
+    back, found = np.zeros((2, n), np.uint8)
+    backends.kernels("hypotheses").ask(
+        parts, score, first_joint, null, w.plates, 20, owners, carried, back, found, w.settings
+    )  # fmt: skip
+    return back, found
+
+
+def state(cluster: Cluster, h: int, written: dict[int, dict[int, int]]) -> dict[tuple[int, int], int]:
+    """Units by owner and product in one hypothesis of a cluster, with what is written down."""
+    units = {(o, p): q for o, basket in written.items() for p, q in basket.items()}
+    for o, p, q in cluster.records[h, : cluster.count[h]].tolist():
+        units[o, p] = units.get((o, p), 0) + q
+    return {key: q for key, q in units.items() if q}

@@ -26,6 +26,14 @@ cdef extern from "association.hpp" namespace "fusion" nogil:
     cdef struct Sum:
         double total, var
 
+    ctypedef struct Moved:
+        int32_t product, units, place, lots_end
+
+    ctypedef struct Known:
+        double grams, var
+
+    void c_lot_gains "fusion::lot_gains"(const Moved *, size_t, const Known *, const Known *, const double *, double,
+                                         double *, const AssociationSettings &)
     double c_echo "fusion::log_echo"(Sum, Sum, double, const AssociationSettings &)
 
 
@@ -54,3 +62,12 @@ def hand_log_likelihood(const double[:, :, :, ::1] hands, const double[:, :, ::1
 def log_echo(double total, double var, double earlier, double earlier_var, double null, s):
     cdef AssociationSettings settings = unpack(s)
     return c_echo(Sum(total=total, var=var), Sum(total=earlier, var=earlier_var), null, settings)
+
+
+def lot_gains(const int32_t[:, ::1] moved, const double[:, ::1] sums, const double[:, ::1] lots,
+              const double[::1] mass_g, double same, double[::1] gains, s):
+    cdef AssociationSettings settings = unpack(s)
+    if moved.shape[0]:
+        with nogil:
+            c_lot_gains(<const Moved *> &moved[0, 0], moved.shape[0], <const Known *> &sums[0, 0],
+                        <const Known *> &lots[0, 0], &mass_g[0], same, &gains[0], settings)

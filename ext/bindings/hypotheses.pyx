@@ -2,7 +2,7 @@
 """Binding of ext/core/hypotheses.hpp; the arguments are those of fusion.reference.hypotheses and records."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 import numpy as np
@@ -16,6 +16,9 @@ cdef extern from "hypotheses.hpp" namespace "fusion" nogil:
 
     ctypedef struct Record:
         int32_t owner, product, quantity
+
+    ctypedef struct Doubt:
+        int32_t owner, product
 
     ctypedef struct Branch:
         double value
@@ -39,6 +42,11 @@ cdef extern from "hypotheses.hpp" namespace "fusion" nogil:
         size_t n
         int32_t main_plate, joint_main_plate, products, facings
 
+    cdef struct Carried:
+        const int32_t *owners
+        size_t n, products
+        const uint8_t *marks
+
     cdef cppclass Evidence:
         pass
 
@@ -60,9 +68,13 @@ cdef extern from "hypotheses.hpp" namespace "fusion" nogil:
     size_t branches_needed(const Hypotheses &, size_t)
     size_t c_update "fusion::update"(const Hypotheses &, const Evidence &, const Scene &, const AssociationSettings &,
                                      UpdateRoom, Hypotheses &, Lineage &)
+    void c_ask "fusion::ask"(const Explanations &, size_t, double, const Scene &, const Carried &,
+                             const AssociationSettings &, uint8_t *, uint8_t *)
     size_t c_forget "fusion::forget"(int32_t, Hypotheses &, Record *, uint64_t *, double *)
     size_t c_join "fusion::join"(const Hypotheses &, const Hypotheses &, double, Pair *, Hypotheses &, int32_t (*)[2])
     bint c_certain "fusion::certain"(const Hypotheses &, int32_t)
+    void c_add_to_all "fusion::add_to_all"(const Record *, size_t, const Hypotheses &, Hypotheses &)
+    size_t c_list_doubts "fusion::list_doubts"(const Hypotheses &, Doubt *)
 
 
 cdef extern from *:
@@ -75,13 +87,18 @@ cdef extern from *:
     Evidence evidence_of(const Explanations &, size_t, const double *, const double *) nogil
 
 
-cdef Hypotheses view(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records) noexcept:
+cdef Hypotheses rows(int32_t[::1] count, int32_t[:, :, ::1] records) noexcept:
     cdef Hypotheses h
-    h.weight = &weight[0]
+    h.weight = NULL
     h.count = &count[0]
     h.records = <Record *> &records[0, 0, 0]
-    h.n = weight.shape[0]
-    h.stride = records.shape[1]
+    h.n, h.stride = count.shape[0], records.shape[1]
+    return h
+
+
+cdef Hypotheses view(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records) noexcept:
+    cdef Hypotheses h = rows(count, records)
+    h.weight, h.n = &weight[0], weight.shape[0]
     return h
 
 
@@ -121,6 +138,28 @@ def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, c
     return kept, lineage.columns_used
 
 
+def ask(int32_t[:, :, ::1] parts, double[::1] log_score, size_t first_joint, double null, const int32_t[::1] plates,
+        int32_t facings, const int32_t[::1] owners, const uint8_t[:, ::1] carried, uint8_t[::1] back,
+        uint8_t[::1] found, s):
+    if not back.shape[0]:
+        return
+    cdef AssociationSettings settings = unpack(s)
+    cdef Explanations explanations
+    explanations.parts = <Part (*)[3]> &parts[0, 0, 0]
+    explanations.log_score = &log_score[0]
+    explanations.capacity = explanations.n = parts.shape[0]
+    cdef Scene scene
+    scene.plates, scene.n = &plates[0], plates.shape[0]
+    scene.main_plate = scene.joint_main_plate = plates[0]
+    scene.products, scene.facings = back.shape[0], facings
+    cdef Carried known
+    known.owners = &owners[0] if owners.shape[0] else NULL
+    known.n, known.products = owners.shape[0], back.shape[0]
+    known.marks = &carried[0, 0] if owners.shape[0] else NULL
+    with nogil:
+        c_ask(explanations, first_joint, null, scene, known, settings, &back[0], &found[0])
+
+
 def forget(int32_t owner, double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, double[:, ::1] share):
     cdef Hypotheses hypotheses = view(weight, count, records)
     cdef int32_t[:, ::1] trial = np.empty((records.shape[1], 3), np.int32)
@@ -145,9 +184,19 @@ def join(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, dou
 
 
 def certain(int32_t[::1] count, int32_t[:, :, ::1] records, int32_t owner):
-    cdef Hypotheses hypotheses
-    hypotheses.weight = NULL
-    hypotheses.count = &count[0]
-    hypotheses.records = <Record *> &records[0, 0, 0]
-    hypotheses.n, hypotheses.stride = count.shape[0], records.shape[1]
-    return c_certain(hypotheses, owner)
+    return c_certain(rows(count, records), owner)
+
+
+def add_to_all(const int32_t[:, ::1] found, int32_t[::1] count, int32_t[:, :, ::1] records, int32_t[::1] new_count,
+               int32_t[:, :, ::1] new_records):
+    cdef Hypotheses old = rows(count, records), new = rows(new_count, new_records)
+    with nogil:
+        c_add_to_all(<const Record *> &found[0, 0] if found.shape[0] else NULL, found.shape[0], old, new)
+
+
+def list_doubts(int32_t[::1] count, int32_t[:, :, ::1] records, int32_t[:, ::1] doubtful):
+    cdef Hypotheses all = rows(count, records)
+    cdef size_t n
+    with nogil:
+        n = c_list_doubts(all, <Doubt *> &doubtful[0, 0])
+    return n

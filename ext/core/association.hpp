@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 namespace fusion {
@@ -61,42 +62,56 @@ struct HandPaths {
     std::size_t frames, shoppers, sides;
 };
 
-inline double box_distance2(const double x[3], const double center[3], const double axes[3][3], const double half[3]) {
+/// Squared distance to a box; of what is beyond `most`, some number that is, too.
+inline double box_distance2(const double x[3], const double center[3], const double axes[3][3], const double half[3],
+                            double most) {
     double d2 = 0.0;
-    for (int k = 0; k < 3; ++k) {
+    for (int k = 0; k < 3 && d2 <= most; ++k) {
         double along = 0.0;
         for (int c = 0; c < 3; ++c) along += axes[c][k] * (x[c] - center[c]);
-        const double out = std::fabs(along) - half[k];
-        if (out > 0.0) d2 += out * out;
+        const double out = std::max(std::fabs(along) - half[k], 0.0);
+        d2 += out * out;
     }
     return d2;
 }
 
-/// exp(x) for x <= 0, and 0 where it is less than the smallest normal number: most hands are far away.
-inline double exp_far(double x) {
-    return x < -708.0 ? 0.0 : std::exp(x);
-}
+/// A Gaussian, up to a factor, and 0 where it is less than its peak by more than `nats`: most hands are far away.
+struct Bell {
+    double factor, peak, far;
+
+    Bell(double var, double nats) : factor(-0.5 / var), peak(1.0 / std::sqrt(var)), far(2.0 * var * nats) {}
+    double at(double d2) const { return d2 > far ? 0.0 : std::exp(d2 * factor) * peak; }
+};
 
 /// One shopper at one place.
 inline double hand_at_place(const HandPaths& hands, std::size_t i, const Boxes& boxes, std::size_t b,
                             const AssociationSettings& s) {
     const double peak = s.bystander_m / std::sqrt(kPi / 2.0);
     const double reach2 = s.reach_sigma_m * s.reach_sigma_m, miss2 = s.miss_sigma_m * s.miss_sigma_m;
-    double near = 0.0, off = 0.0, seen = 0.0;
+    // What is less than 1e-18 of a track that was another's is nothing beside it.
+    const double highest = peak / std::min(s.reach_sigma_m, s.miss_sigma_m);
+    const double nats = std::min(std::max(41.5 + std::log(highest / s.track_swap), 0.0), 708.0);
+    double near = 0.0, off = 0.0, seen = 0.0, var = 0.0;
+    Bell work(reach2, nats), lost(miss2, nats);
     for (std::size_t t = 0; t < hands.frames; ++t) {
         for (std::size_t h = 0; h < hands.sides; ++h) {
             const std::size_t at = (t * hands.shoppers + i) * hands.sides + h;
             const double* x = hands.xyz + at * 3;
             if (!std::isfinite(x[0] + x[1] + x[2])) continue;
+            if (hands.var[at] != var) {
+                var = hands.var[at];
+                work = Bell(reach2 + var, nats);
+                lost = Bell(miss2 + var, nats);
+            }
+            const double far = std::max(work.far, lost.far);
             double d2 = std::numeric_limits<double>::infinity();
             for (int32_t k = boxes.place_start[b]; k < boxes.place_start[b + 1]; ++k) {
-                const double box2 = box_distance2(x, boxes.center[k], boxes.axes[k], boxes.half[k]);
+                const double box2 = box_distance2(x, boxes.center[k], boxes.axes[k], boxes.half[k], far);
                 d2 = box2 < d2 ? box2 : d2;
             }
-            const double v = reach2 + hands.var[at], w = miss2 + hands.var[at];
             seen += hands.when[t];
-            near += hands.when[t] * exp_far(-0.5 * d2 / v) / std::sqrt(v);
-            off += hands.when[t] * exp_far(-0.5 * d2 / w) / std::sqrt(w);
+            near += hands.when[t] * work.at(d2);
+            off += hands.when[t] * lost.at(d2);
         }
     }
     if (!(seen > 0.0)) return std::log(s.track_miss);
@@ -104,12 +119,29 @@ inline double hand_at_place(const HandPaths& hands, std::size_t i, const Boxes& 
     return std::log((1.0 - s.track_swap) * ratio + s.track_swap);
 }
 
+/// The first place of the same boxes: an event's own plates are most often those of one facing.
+inline std::size_t first_alike(const Boxes& boxes, std::size_t b) {
+    const auto run = [&boxes](std::size_t place) { return boxes.place_start + place; };
+    const auto same = [&](std::size_t a) {
+        const std::size_t n = static_cast<std::size_t>(run(b)[1] - run(b)[0]);
+        const auto alike = [n](const auto* x, const auto* y) { return n == 0 || !std::memcmp(x, y, n * sizeof(*x)); };
+        return run(a)[1] - run(a)[0] == run(b)[1] - run(b)[0] &&
+               alike(boxes.center + *run(a), boxes.center + *run(b)) &&
+               alike(boxes.axes + *run(a), boxes.axes + *run(b)) && alike(boxes.half + *run(a), boxes.half + *run(b));
+    };
+    std::size_t a = 0;
+    while (a < b && !same(a)) ++a;
+    return a;
+}
+
 /// result: (shoppers, places).
 inline void hand_log_likelihood(const HandPaths& hands, const Boxes& boxes, const AssociationSettings& s,
                                 double* result) {
-    for (std::size_t i = 0; i < hands.shoppers; ++i) {
-        for (std::size_t b = 0; b < boxes.places; ++b) {
-            result[i * boxes.places + b] = hand_at_place(hands, i, boxes, b, s);
+    for (std::size_t b = 0; b < boxes.places; ++b) {
+        const std::size_t a = first_alike(boxes, b);
+        for (std::size_t i = 0; i < hands.shoppers; ++i) {
+            double* of = result + i * boxes.places;
+            of[b] = a < b ? of[a] : hand_at_place(hands, i, boxes, b, s);
         }
     }
 }
@@ -186,6 +218,39 @@ inline double log_echo(Sum now, Sum earlier, double null, const AssociationSetti
     const double back = std::log(s.echo) + log_normal(now.total + earlier.total, v);
     const double anything = std::log(null) + log_any_mass(now.total, s);
     return log_sum(back, anything) - anything;
+}
+
+/// Something that moved, of which lots are known that it may be; they begin where those before end.
+struct Moved {
+    int32_t product, units, place, lots_end;
+};
+
+/// A sum over a place, or a lot's grams: the value and the variance with which it is known.
+struct Known {
+    double grams, var;
+};
+
+/// Log-likelihood ratios of what known lots weigh against the catalogue (mass_g; NaN: it says nothing); `same` is how
+/// probable it is that it was one of them.
+inline void lot_gains(const Moved* moved, std::size_t n, const Known* sums, const Known* lots, const double* mass_g,
+                      double same, double* gains, const AssociationSettings& s) {
+    int32_t first = 0;
+    for (std::size_t r = 0; r < n; ++r) {
+        const Moved& m = moved[r];
+        const Known& sum = sums[m.place];
+        const double mass = mass_g[m.product];
+        gains[r] = 0.0;
+        const double catalogue = std::isnan(mass) ? kNever : log_mass({sum.grams, sum.var}, mass, m.units, s);
+        if (catalogue > kNever) {
+            double known = kNever;
+            for (int32_t k = first; k < m.lots_end; ++k) {
+                known = log_sum(known, log_normal(std::fabs(sum.grams) - lots[k].grams, sum.var + lots[k].var));
+            }
+            known -= std::log(static_cast<double>(m.lots_end - first));
+            gains[r] = log_sum(std::log(same) + known, std::log(1.0 - same) + catalogue) - catalogue;
+        }
+        first = m.lots_end;
+    }
 }
 
 }  // namespace fusion

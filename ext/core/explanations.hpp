@@ -87,32 +87,65 @@ inline std::size_t list_items(const Event& e, const Goods& goods, const Associat
     return n;
 }
 
+/// What the items of one place have in common: the change over its plates, and with those of the event's own place.
+struct PlaceChange {
+    int32_t place;
+    Sum within, sum;
+    double stands, over, split_within,
+        split;  // it stands in its place, or reaches over to the other plates that changed
+
+    PlaceChange(const Event& e, int32_t at, const AssociationSettings& s)
+        : place(at),
+          within(place_sum(e, at, at)),
+          sum(place_sum(e, at, 0)),
+          stands(std::log(1.0 - s.overhang)),
+          over(std::log(s.overhang)),
+          split_within(log_split(e, at, at, std::fabs(within.total), s)),
+          split(log_split(e, at, 0, std::fabs(sum.total), s)) {}
+    int32_t sign() const { return sum.total < 0.0 ? -1 : 1; }
+};
+
 /// Log-density of the change by 1 .. most units of one item.
-inline void weigh_one(const Event& e, Item item, const double* mass_g, const AssociationSettings& s, int32_t most,
+inline void weigh_one(const PlaceChange& change, double mass, const AssociationSettings& s, int32_t most,
                       double* weight) {
-    const Sum within = place_sum(e, item.place, item.place), sum = place_sum(e, item.place, 0);
-    const int32_t sign = sum.total < 0.0 ? -1 : 1;
-    const double split_within = log_split(e, item.place, item.place, std::fabs(within.total), s);
-    const double split = log_split(e, item.place, 0, std::fabs(sum.total), s);
-    const double mass = mass_g[item.product], stands = std::log(1.0 - s.overhang), over = std::log(s.overhang);
+    const bool alike = change.within.total == change.sum.total && change.within.var == change.sum.var;
     for (int32_t q = 1; q <= most; ++q) {
-        const bool any = std::isnan(mass) && q > 1;  // whatever it weighs, it is one
-        weight[q - 1] = any ? kNever
-                            : log_sum(stands + log_mass(within, mass, sign * q, s) + split_within,
-                                      over + log_mass(sum, mass, sign * q, s) + split);
+        if (std::isnan(mass) && q > 1) {  // whatever it weighs, it is one
+            weight[q - 1] = kNever;
+            continue;
+        }
+        const double within = log_mass(change.within, mass, change.sign() * q, s);
+        const double sum = alike ? within : log_mass(change.sum, mass, change.sign() * q, s);
+        weight[q - 1] = log_sum(change.stands + within + change.split_within, change.over + sum + change.split);
     }
 }
 
-/// Visit the explanations by units of one item: visit(shopper, units, hands, prior, vision).
+/// Log-priors of a shopper moving some units of one item, for shoppers and for staff.
+struct UnitPriors {
+    double everybody, once[2], more[2];
+    int32_t most[2];
+
+    UnitPriors(const Shoppers& who, const AssociationSettings& s)
+        : everybody(std::log(static_cast<double>(who.n))),
+          once{std::log(1.0 - s.more_units), std::log(1.0 - s.more_restocked)},
+          more{std::log(s.more_units), std::log(s.more_restocked)},
+          most{s.max_units, s.max_restocked} {}
+    double of(int32_t q, std::size_t staff) const { return once[staff] + (q - 1) * more[staff] - everybody; }
+};
+
+/// Visit the explanations by units of one item, but for those that surely score less than `least`, which may rise:
+/// visit(shopper, units, hands, prior, vision); `nearest` is what hand and vision say at most.
 template <class Visit>
-void visit_one(Item item, const Shoppers& who, const AssociationSettings& s, Visit visit) {
-    const double everybody = std::log(static_cast<double>(who.n));
+void visit_one(Item item, const double* weight, const Shoppers& who, const UnitPriors& priors, double nearest,
+               const double& least, Visit visit) {
+    constexpr double kRounding = 1e-9;
     for (std::size_t k = 0; k < who.n; ++k) {
-        const double more = who.staff[k] ? s.more_restocked : s.more_units;
-        const double log_more = std::log(more), once = std::log(1.0 - more);
+        const std::size_t staff = who.staff[k] != 0;
         const double hand = who.hand(k, item.place), look = who.look(k, item.product);
-        const int32_t most = who.staff[k] ? s.max_restocked : s.max_units;
-        for (int32_t q = 1; q <= most; ++q) visit(k, q, hand, once + (q - 1) * log_more - everybody, look);
+        for (int32_t q = 1; q <= priors.most[staff]; ++q) {
+            const double prior = priors.of(q, staff);
+            if (weight[q - 1] + nearest + prior >= least - kRounding) visit(k, q, hand, prior, look);
+        }
     }
 }
 
@@ -130,7 +163,7 @@ struct Setting {
     const double* mass_g;
     const uint8_t* joined;  // (places, places): places share a plate, so that only the sum is known
     const AssociationSettings& s;
-    double floor;
+    double floor, nearest;  // least score; what hand and vision say at most
 
     bool joins(int32_t a, int32_t b) const {
         return joined[static_cast<std::size_t>(a) * event.places() + static_cast<std::size_t>(b)] != 0;
@@ -173,6 +206,13 @@ inline Fit fit_group(const Choice& c, const int label[kParts], int g, const Sett
         moved += mass;
     }
     return {total - mean, var + with.s.mass_spread * with.s.mass_spread * squares, moved};
+}
+
+/// Whether two items that share plates, the change over all of which is `sum`, fit as weigh_parts wants it.
+inline bool pair_fits(const Choice& c, const Sum& sum, const Setting& with) {
+    const double one = with.mass_g[c.item[0].product], other = with.mass_g[c.item[1].product];
+    const double z = sum.total - (c.sign[0] * one + c.sign[1] * other), spread = with.s.mass_spread;
+    return z * z <= 50.0 * (sum.var + spread * spread * (one * one + other * other));
 }
 
 /// Log-density of the change by one unit each of the chosen items; kNever where it is surely below `least`.

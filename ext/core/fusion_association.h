@@ -80,7 +80,9 @@ typedef struct fusion_scene {
     double null; /* probability that it is not the store's: the settings' null or doubted */
 } fusion_scene;
 
-/* `quantity` units of a product: with shopper `owner` >= 0, or misplaced on plate -1 - owner. */
+/* `quantity` units of a product: with shopper `owner` >= 0, or misplaced on plate -1 - owner. Above 0, or, where the
+ * caller keeps what hypotheses have alike, what one has more or less. Of products that come back, or go from a plate on
+ * which they lie, an update wants all that there is. */
 typedef struct fusion_record {
     int32_t owner, product, quantity;
 } fusion_record;

@@ -25,8 +25,9 @@ bool sound(const fusion_hypotheses* all) {
         for (std::int32_t i = 0; i < count; ++i) {
             const bool later = i == 0 || row[i].owner > row[i - 1].owner ||
                                (row[i].owner == row[i - 1].owner && row[i].product > row[i - 1].product);
-            if (!later || row[i].product < 0 || row[i].quantity < 1 || row[i].quantity > FUSION_UNITS_MOST)
-                return false;
+            const bool some =
+                row[i].quantity != 0 && row[i].quantity <= FUSION_UNITS_MOST && row[i].quantity >= -FUSION_UNITS_MOST;
+            if (!later || row[i].product < 0 || !some) return false;
         }
     }
     return true;

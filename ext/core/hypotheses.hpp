@@ -72,7 +72,8 @@ inline Feasible log_feasible(const Part& part, const Record* records, int32_t co
     double prior = part.shopper >= kStaff ? log.taking : log.returning;
     prior += part.place > 0 ? log.home : log.misplacing;
     if (part.shopper >= kStaff || lacks(part, records, count)) return {prior, part.shopper < kStaff};
-    return {prior - std::log(static_cast<double>(units(records, count, part.shopper, -1))), false};
+    const int32_t carried = std::max(units(records, count, part.shopper, -1), part.quantity);
+    return {prior - std::log(static_cast<double>(carried)), false};
 }
 
 /// What some hypothesis has, as a Bloom filter (Bloom 1970): it may say that there is what there is not.
@@ -96,8 +97,22 @@ struct Anywhere {
     }
 };
 
-/// Most that a part's prior may come to in any hypothesis.
-inline double most_feasible(const Part& part, const Anywhere& anywhere, const Scene& scene, const Priors& log) {
+/// Which of `products` products some owners have in some hypothesis, (n, products); of others, it is not known.
+struct Carried {
+    const int32_t* owners;
+    std::size_t n, products;
+    const uint8_t* marks;
+
+    bool has(int32_t owner, int32_t product) const {
+        const int32_t* found = std::find(owners, owners + n, owner);
+        const std::size_t row = static_cast<std::size_t>(found - owners);
+        return row == n || marks[row * products + static_cast<std::size_t>(product)];
+    }
+};
+
+/// Most that a part's prior may come to in any hypothesis, given what they have.
+template <class Known>
+double most_feasible(const Part& part, const Known& anywhere, const Scene& scene, const Priors& log) {
     if (part.quantity < 0) {
         bool known = part.place > 0;
         for (std::size_t k = 0; !known && k < scene.n; ++k) known = anywhere.has(-1 - scene.plates[k], part.product);
@@ -107,6 +122,36 @@ inline double most_feasible(const Part& part, const Anywhere& anywhere, const Sc
     if (part.shopper >= kStaff) return log.taking + where;
     const bool known = anywhere.has(part.shopper, part.product);
     return log.returning + where + (known ? 0.0 : std::max(log.foreign, log.handing_over));
+}
+
+/// Mark the products of which update() wants to know who has them (`back`: they are returned) and which of the plates
+/// has them (`found`: they may lie there). Explanations that surely weigh nothing beside a take of all from its facing,
+/// or the null, ask for nothing; `null` is its score where it weighs most, over the weight of the heaviest hypothesis.
+inline void ask(const Explanations& all, std::size_t first_joint, double null, const Scene& scene,
+                const Carried& carried, const AssociationSettings& s, uint8_t* back, uint8_t* found) {
+    const Priors log(scene, s);
+    const auto reach_of = [&](std::size_t e) {
+        double reach = all.log_score[e];
+        for (const Part& part : all.parts[e]) {
+            if (part.product >= 0) reach += most_feasible(part, carried, scene, log);
+        }
+        return reach;
+    };
+    const auto plain = [](const Part& part) { return part.product < 0 || (part.quantity < 0 && part.place > 0); };
+    double surely = null;
+    for (std::size_t e = 1; e < std::min(first_joint, all.n); ++e) {
+        if (std::all_of(all.parts[e], all.parts[e] + kParts, plain)) surely = std::max(surely, reach_of(e));
+    }
+    constexpr double kRounding = 1e-6;  // nats, more than that of order_explanations()
+    for (std::size_t e = 1; e < all.n; ++e) {
+        if (std::all_of(all.parts[e], all.parts[e] + kParts, plain)) continue;
+        if (reach_of(e) < surely + log.negligible - kRounding) continue;
+        for (const Part& part : all.parts[e]) {
+            if (part.product < 0) continue;
+            if (part.quantity > 0) back[part.product] = 1;
+            if (part.quantity < 0 && part.place == 0) found[part.product] = 1;
+        }
+    }
 }
 
 /// Change a hypothesis by one part; what the shopper returns comes from `source`, if >= 0, or from himself. Returns the
@@ -152,9 +197,9 @@ inline std::size_t branches_needed(const Hypotheses& in, std::size_t capacity) {
 
 /// Append what explanation e makes of hypothesis h, of value v so far. There is more than one branch if it returns what
 /// the shopper does not carry: it may come from outside, or from anybody who carries it. That is asked of the first
-/// such part only; others come from outside.
+/// such part only; others come from outside. Nothing is appended if no branch comes to `least`.
 inline std::size_t branch_out(const Hypotheses& in, std::size_t h, int32_t e, double v, const Part (&parts)[kParts],
-                              const Scene& scene, const Priors& log, Branch* out) {
+                              const Scene& scene, const Priors& log, double least, Branch* out) {
     const Record* records = in.row(h);
     const int32_t count = in.count[h], from = static_cast<int32_t>(h);
     const Part* asked = nullptr;
@@ -165,6 +210,7 @@ inline std::size_t branch_out(const Hypotheses& in, std::size_t h, int32_t e, do
         if (feasible.lacks && asked) v += log.foreign;
         if (feasible.lacks && !asked) asked = &part;
     }
+    if (v + (asked ? std::max(log.handing_over, log.foreign) : 0.0) < least) return 0;
     std::size_t n = 0;
     if (asked) {
         const auto holds = [&](const Record& r) {
@@ -191,11 +237,14 @@ struct Evidence {
     const double *echo, *together;
 };
 
-inline bool better(const Branch& a, const Branch& b) {
-    if (a.value != b.value) return a.value > b.value;
-    if (a.hypothesis != b.hypothesis) return a.hypothesis < b.hypothesis;
-    return a.explanation != b.explanation ? a.explanation < b.explanation : a.rank < b.rank;
-}
+/// The order of branches; a type of its own, so that sorting is compiled with it.
+struct Better {
+    bool operator()(const Branch& a, const Branch& b) const {
+        if (a.value != b.value) return a.value > b.value;
+        if (a.hypothesis != b.hypothesis) return a.hypothesis < b.hypothesis;
+        return a.explanation != b.explanation ? a.explanation < b.explanation : a.rank < b.rank;
+    }
+};
 
 /// The best branches found so far, at least `most` of them if there are so many.
 struct Shortlist {
@@ -211,7 +260,7 @@ struct Shortlist {
             if (branches[k].value >= std::max(least, best + negligible)) branches[n++] = branches[k];
         }
         if (n >= 2 * most) {
-            std::nth_element(branches, branches + most - 1, branches + n, better);
+            std::nth_element(branches, branches + most - 1, branches + n, Better{});
             n = most;
             least = branches[most - 1].value;
         }
@@ -262,10 +311,11 @@ inline void list_branches(const Hypotheses& in, const Evidence& evidence, const 
         list.take(1, log.negligible);
         for (std::size_t i = 0; i < candidates; ++i) {
             const int32_t e = room.order[i];
-            if (in.weight[h] + reach[e] < std::max(list.least, list.best + log.negligible)) break;
+            const double least = std::max(list.least, list.best + log.negligible);
+            if (in.weight[h] + reach[e] < least) break;
             double v = in.weight[h] + all.log_score[e];
             if (static_cast<std::size_t>(e) >= evidence.first_joint) v += evidence.together[h];
-            const std::size_t more = branch_out(in, h, e, v, all.parts[e], scene, log, list.branches + list.n);
+            const std::size_t more = branch_out(in, h, e, v, all.parts[e], scene, log, least, list.branches + list.n);
             list.take(more, log.negligible);
         }
     }
@@ -290,8 +340,9 @@ inline std::size_t update(const Hypotheses& in, const Evidence& evidence, const 
     list_branches(in, evidence, scene, log, room, list);
     const double best = list.best;
     const std::size_t looked_at = std::min(list.n, list.most);
-    if (looked_at < list.n) std::nth_element(room.branches, room.branches + looked_at, room.branches + list.n, better);
-    std::sort(room.branches, room.branches + looked_at, better);
+    if (looked_at < list.n)
+        std::nth_element(room.branches, room.branches + looked_at, room.branches + list.n, Better{});
+    std::sort(room.branches, room.branches + looked_at, Better{});
     std::fill(room.column, room.column + all.n, -1);
     lineage.columns[0] = room.column[0] = 0;
     lineage.columns_used = 1;
@@ -329,7 +380,7 @@ inline std::size_t update(const Hypotheses& in, const Evidence& evidence, const 
     }
     for (std::size_t k = 0; k < kept; ++k) {
         divide(lineage.share + k * in.n, in.n, out.weight[k]);
-        divide(lineage.joint_share + k * in.n, in.n, out.weight[k]);
+        if (evidence.first_joint < all.n) divide(lineage.joint_share + k * in.n, in.n, out.weight[k]);
         divide(lineage.chosen + k * lineage.columns_room, lineage.columns_used, out.weight[k]);
     }
     normalise(out.weight, kept);

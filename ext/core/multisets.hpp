@@ -69,14 +69,19 @@ inline void third_items(Choice c, const Item* items, std::size_t first, std::siz
     *high = static_cast<std::size_t>(std::upper_bound(items + *low, items + n, most, heavier) - items);
 }
 
-/// Explanations by three items, the first two chosen, all going the way in which their plates went.
-inline void explain_triples(Choice c, const Item* items, std::size_t j, std::size_t n, double least,
+/// Whether two items of place 0 and a third, no lighter than they are, may come to so little.
+inline bool triple_fits(const Choice& c, const Sum& sum, const Setting& with) {
+    const double reach = std::sqrt(50.0), slope = reach * with.s.mass_spread;  // of weigh_parts, and a little more
+    const double mass = with.mass_g[c.item[0].product] + 2.0 * with.mass_g[c.item[1].product];
+    return slope >= 1.0 || !(mass * (1.0 - slope) > std::fabs(sum.total) + reach * std::sqrt(sum.var));
+}
+
+/// Explanations by three items, the first two chosen, all going the way in which their plates went; from `loose` on
+/// they are of place 0.
+inline void explain_triples(Choice c, const Item* items, std::size_t j, std::size_t loose, std::size_t n, double least,
                             const Setting& with, Explanations& out) {
     const auto way = [&](int32_t place) { return place_sum(with.event, place, place).total < 0.0 ? -1 : 1; };
     for (int i = 0; i < 2; ++i) c.sign[i] = way(c.item[i].place);
-    const auto here = [](const Item& item) { return item.place > 0; };
-    const std::size_t loose =
-        static_cast<std::size_t>(std::partition_point(items, items + n, here) - items);  // from here on place 0
     std::size_t low, high;
     c.sign[2] = way(0);
     third_items(c, items, std::max(j, loose), std::max(std::max(j, loose), n), with, &low, &high);
@@ -94,29 +99,26 @@ inline void explain_triples(Choice c, const Item* items, std::size_t j, std::siz
 /// Explanations by two or three of the known items, one unit each: two either way, three all one way.
 inline void explain_parts(const Item* items, std::size_t n, const Setting& with, Explanations& out) {
     const Shoppers& who = with.who;
-    double nearest = 0.0;
-    for (std::size_t k = 0; k < who.n; ++k) {
-        double look = 0.0;
-        for (std::size_t p = 0; who.vision && p < who.products; ++p) {
-            look = std::max(look, who.look(k, static_cast<int32_t>(p)));
-        }
-        for (std::size_t b = 0; b < who.places; ++b) nearest = std::max(nearest, who.hands[k * who.places + b] + look);
-    }
     const double everybody = std::log(static_cast<double>(who.n)), chance = std::log(with.s.coincidence);
-    const double pair_least = with.floor - 2.0 * nearest - chance + 2.0 * everybody;
-    const double triple_least = with.floor - 3.0 * nearest - 2.0 * chance + 3.0 * everybody;
+    const double pair_least = with.floor - 2.0 * with.nearest - chance + 2.0 * everybody;
+    const double triple_least = with.floor - 3.0 * with.nearest - 2.0 * chance + 3.0 * everybody;
+    const auto here = [](const Item& item) { return item.place > 0; };
+    const std::size_t loose = static_cast<std::size_t>(std::partition_point(items, items + n, here) - items);
+    const Sum own = place_sum(with.event, 0, 0);
     for (std::size_t i = 0; i < n; ++i) {
         for (std::size_t j = i; j < n; ++j) {
             Choice c{{items[i], items[j], {}}, {}, 2};
             const bool together = with.joins(items[i].place, items[j].place);
+            const Sum both = j < loose || i < loose ? place_sum(with.event, items[i].place, items[j].place) : own;
             for (int signs = 0; signs < 4; ++signs) {
                 c.sign[0] = signs % 2 ? -1 : 1;
                 c.sign[1] = signs >= 2 ? -1 : 1;
                 if (together && items[i].product == items[j].product && c.sign[0] != c.sign[1]) continue;
+                if (together && !pair_fits(c, both, with)) continue;
                 const double weight = weigh_parts(c, pair_least, with);
                 if (weight > kNever) put_parts(c, weight, with, out);
             }
-            explain_triples(c, items, j, n, triple_least, with, out);
+            if (i < loose || triple_fits(c, own, with)) explain_triples(c, items, j, loose, n, triple_least, with, out);
         }
     }
 }
@@ -126,6 +128,19 @@ inline double log_touch(const Shoppers& who) {
     double total = 0.0;
     for (std::size_t k = 0; k < who.n; ++k) total += std::exp(who.hand(k, 0));
     return who.n > 0 ? std::log(std::max(total / static_cast<double>(who.n), 1.0)) : 0.0;
+}
+
+/// The most that a hand at a place and what was seen in it say for any shopper, but not less than 0.
+inline double nearest_hand(const Shoppers& who) {
+    double nearest = 0.0;
+    for (std::size_t k = 0; k < who.n; ++k) {
+        double look = 0.0;
+        for (std::size_t p = 0; who.vision && p < who.products; ++p) {
+            look = std::max(look, who.look(k, static_cast<int32_t>(p)));
+        }
+        for (std::size_t b = 0; b < who.places; ++b) nearest = std::max(nearest, who.hands[k * who.places + b] + look);
+    }
+    return nearest;
 }
 
 /// All explanations of the event; the first is the null, of that probability. Those that score less than negligible of
@@ -145,23 +160,31 @@ inline void explain(const Event& e, const Shoppers& who, const Goods& goods, dou
     for (std::size_t k = 0; k < who.n; ++k) restocks |= who.staff[k] != 0;
     const int32_t most = restocks ? std::max(s.max_units, s.max_restocked) : s.max_units;
     double best = anything + touch + std::log(null);
+    const double nearest = nearest_hand(who);
+    const UnitPriors priors(who, s);
+    PlaceChange change(e, 0, s);
+    const auto weight_of = [&](std::size_t i) { return room.weights + i * static_cast<std::size_t>(most); };
     for (std::size_t i = 0; i < n; ++i) {
-        double* weight = room.weights + i * static_cast<std::size_t>(most);
-        weigh_one(e, room.items[i], goods.mass_g, s, most, weight);
-        visit_one(room.items[i], who, s, [&](std::size_t, int32_t q, double hand, double prior, double look) {
-            best = std::max(best, weight[q - 1] + hand + prior + look);
-        });
+        const Item item = room.items[i];
+        if (item.place != change.place) change = PlaceChange(e, item.place, s);
+        double* weight = weight_of(i);
+        weigh_one(change, goods.mass_g[item.product], s, most, weight);
+        visit_one(item, weight, who, priors, nearest, best,
+                  [&](std::size_t, int32_t q, double hand, double prior, double look) {
+                      best = std::max(best, weight[q - 1] + hand + prior + look);
+                  });
     }
     const double floor = best + std::log(s.negligible);
     for (std::size_t i = 0; i < n; ++i) {
-        const double* weight = room.weights + i * static_cast<std::size_t>(most);
         const Item item = room.items[i];
+        const double* weight = weight_of(i);
         const int32_t sign = place_sum(e, item.place, 0).total < 0.0 ? -1 : 1;
-        visit_one(item, who, s, [&](std::size_t k, int32_t q, double hand, double prior, double look) {
-            if (!(weight[q - 1] + hand + prior + look >= floor)) return;
-            const Part part{static_cast<int32_t>(k), item.product, sign * q, item.place};
-            out.put({part, kAbsent, kAbsent}, weight[q - 1], hand, prior, look);
-        });
+        visit_one(item, weight, who, priors, nearest, floor,
+                  [&](std::size_t k, int32_t q, double hand, double prior, double look) {
+                      if (!(weight[q - 1] + hand + prior + look >= floor)) return;
+                      const Part part{static_cast<int32_t>(k), item.product, sign * q, item.place};
+                      out.put({part, kAbsent, kAbsent}, weight[q - 1], hand, prior, look);
+                  });
     }
     for (std::size_t a = 0; a < places; ++a) {
         for (std::size_t b = 0; b < places; ++b) {
@@ -173,7 +196,7 @@ inline void explain(const Event& e, const Shoppers& who, const Goods& goods, dou
     const auto unknown = [](const Item& item) { return item.known == 0; };
     const std::size_t known =
         static_cast<std::size_t>(std::remove_if(room.items, room.items + n, unknown) - room.items);
-    explain_parts(room.items, known, {e, who, goods.mass_g, room.joined, s, floor}, out);
+    explain_parts(room.items, known, {e, who, goods.mass_g, room.joined, s, floor, nearest}, out);
 }
 
 }  // namespace fusion

@@ -2,7 +2,7 @@
 //
 // Solved: changing, comparing, merging and pairing sets of hypotheses (clusters).
 // Source: fusion/reference/records.py, statement by statement.
-// Assumes: records are sorted by owner and product, quantities above 0; storage is the caller's, with the room told.
+// Assumes: records are sorted by owner and product, quantities are not 0; storage is the caller's, with the room told.
 // Units: natural logarithms. Cost: O(records) each.
 #pragma once
 
@@ -11,10 +11,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 namespace fusion {
 
-/// `quantity` > 0 units of a product: with shopper `owner` >= 0, or misplaced on plate -1 - owner.
+/// `quantity` units of a product: with shopper `owner` >= 0, or misplaced on plate -1 - owner. Above 0, or, where a
+/// hypothesis tells how it differs from what is written elsewhere, not 0.
 struct Record {
     int32_t owner, product, quantity;
 };
@@ -29,26 +31,39 @@ struct Hypotheses {
     Record* row(std::size_t h) const { return records + h * stride; }
 };
 
+/// Where an owner's records from a product on begin.
+inline int32_t find(const Record* records, int32_t count, int32_t owner, int32_t product) {
+    const auto before = [=](const Record& r) { return r.owner != owner ? r.owner < owner : r.product < product; };
+    int32_t low = 0;
+    for (int32_t n = count; n > 0;) {
+        const int32_t half = n / 2;
+        const bool after = before(records[low + half]);
+        low = after ? low + half + 1 : low;
+        n = after ? n - half - 1 : half;
+    }
+    return low;
+}
+
 /// Units of a product that an owner has; of all products if `product` is negative.
 inline int32_t units(const Record* records, int32_t count, int32_t owner, int32_t product) {
     int32_t total = 0;
-    for (int32_t i = 0; i < count; ++i) {
-        if (records[i].owner == owner && (product < 0 || records[i].product == product)) total += records[i].quantity;
+    for (int32_t i = find(records, count, owner, product); i < count && records[i].owner == owner; ++i) {
+        if (product >= 0 && records[i].product != product) break;
+        total += records[i].quantity;
     }
     return total;
 }
 
-/// Add to a record, keeping records sorted and positive; returns the new count.
+/// Add to a record, keeping records sorted and other than 0; returns the new count.
 inline int32_t add(Record* records, int32_t count, int32_t owner, int32_t product, int32_t quantity) {
-    int32_t i = 0;
-    while (i < count && (records[i].owner < owner || (records[i].owner == owner && records[i].product < product))) ++i;
+    const int32_t i = find(records, count, owner, product);
     if (i < count && records[i].owner == owner && records[i].product == product) {
         records[i].quantity += quantity;
-        if (records[i].quantity > 0) return count;
-        for (int32_t k = i; k < count - 1; ++k) records[k] = records[k + 1];
+        if (records[i].quantity != 0) return count;
+        std::copy(records + i + 1, records + count, records + i);
         return count - 1;
     }
-    for (int32_t k = count; k > i; --k) records[k] = records[k - 1];
+    std::copy_backward(records + i, records + count, records + count + 1);
     records[i] = {owner, product, quantity};
     return count + 1;
 }
@@ -70,14 +85,15 @@ inline bool same_state(const Record* a, int32_t count_a, const Record* b, int32_
     return true;
 }
 
-/// A number that equal states share and different ones hardly ever (as FNV-1a, a record at a time).
+/// A number that equal states share and different ones hardly ever: a sum, so that no record waits for another.
 inline uint64_t fingerprint(const Record* records, int32_t count) {
-    constexpr uint64_t kPrime = 0x9e3779b97f4a7c15;  // odd, its bits even out
+    constexpr uint64_t kOdd = 0x9e3779b97f4a7c15, kOther = 0xbf58476d1ce4e5b9;  // their bits even out
     uint64_t hash = 0;
     for (int32_t i = 0; i < count; ++i) {
         const uint64_t key = static_cast<uint64_t>(static_cast<uint32_t>(records[i].owner)) << 32 |
                              static_cast<uint32_t>(records[i].product);
-        hash = (hash ^ (key * kPrime + static_cast<uint32_t>(records[i].quantity))) * kPrime;
+        const uint64_t mixed = (key + static_cast<uint32_t>(records[i].quantity) * kOther) * kOdd;
+        hash += (mixed ^ mixed >> 32) * kOther;
     }
     return hash;
 }
@@ -196,6 +212,54 @@ inline bool certain(const Hypotheses& hypotheses, int32_t owner) {
         }
     }
     return true;
+}
+
+/// Of which product of whose there are doubts.
+struct Doubt {
+    int32_t owner, product;
+};
+
+/// Whether one comes before another in the order of records.
+template <class A, class B>
+bool before(const A& a, const B& b) {
+    return a.owner != b.owner ? a.owner < b.owner : a.product < b.product;
+}
+
+/// Add n sorted records to each hypothesis of `in`, as `out` receives it; `out` has room for n more.
+inline void add_to_all(const Record* found, std::size_t n, const Hypotheses& in, Hypotheses& out) {
+    for (std::size_t h = 0; h < in.n; ++h) {
+        const Record *own = in.row(h), *own_end = own + in.count[h], *other = found, *other_end = found + n;
+        Record* r = out.row(h);
+        while (own < own_end || other < other_end) {
+            if (other == other_end || (own < own_end && before(*own, *other))) {
+                *r++ = *own++;
+            } else if (own == own_end || before(*other, *own)) {
+                *r++ = *other++;
+            } else {
+                *r = *own++;
+                r->quantity += (other++)->quantity;
+                r += r->quantity != 0;
+            }
+        }
+        out.count[h] = static_cast<int32_t>(r - out.row(h));
+    }
+}
+
+/// List of which products of whose there are records, sorted, each once; `doubtful` has room for all records together.
+/// Returns how many.
+inline std::size_t list_doubts(const Hypotheses& all, Doubt* doubtful) {
+    std::size_t n = 0;
+    for (std::size_t h = 0; h < all.n; ++h) {
+        std::size_t at = 0;
+        for (const Record* r = all.row(h); r < all.row(h) + all.count[h]; ++r, ++at) {
+            while (at < n && before(doubtful[at], *r)) ++at;
+            if (at < n && !before(*r, doubtful[at])) continue;
+            std::copy_backward(doubtful + at, doubtful + n, doubtful + n + 1);
+            doubtful[at] = {r->owner, r->product};
+            ++n;
+        }
+    }
+    return n;
 }
 
 }  // namespace fusion

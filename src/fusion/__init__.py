@@ -14,6 +14,7 @@ from fusion.headers import get_include
 from fusion.learning import fit_confidence
 from fusion.masses import LearnedMass, learn_masses
 from fusion.matching import Matches, PeopleSettings, match_persons
+from fusion.meetings import MeetingSettings
 from fusion.observations import DeviceEvents, GateEvent, ItemScores, Keypoints, ScalePacket, TagReads, Targets
 from fusion.receipts import Health, Interaction, Outcome, Receipt, ReceiptLine, read_outcome
 from fusion.review import ReviewItem, ReviewPolicy, review_queue
@@ -47,6 +48,7 @@ __all__ = [
     "Keypoints",
     "LearnedMass",
     "Matches",
+    "MeetingSettings",
     "Outcome",
     "PeopleSettings",
     "Plate",

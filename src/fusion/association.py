@@ -10,12 +10,14 @@ from fusion import backends, validation
 from fusion.association_settings import AssociationSettings, integer, validated
 from fusion.beliefs import Basket
 from fusion.candidates import Candidate, candidates
-from fusion.clusters import Cause, cluster_of
+from fusion.clusters import Cause, probability_of
 from fusion.hypothesising import Hypothesiser
+from fusion.meetings import MeetingSettings
 from fusion.places import Places
 from fusion.readings import LARGEST, Paths, Reading, identifiers, read_grams, read_paths
 from fusion.reference.hypotheses import STAFF
 from fusion.store import Store
+from fusion.transfers import Transfers
 
 __all__ = ["AssociationSettings", "Associator", "Candidate", "Joint"]
 
@@ -56,6 +58,8 @@ class Associator:
         Plates, products and planogram.
     settings : AssociationSettings, optional
         Prior probabilities.
+    meetings : MeetingSettings, optional
+        The same of hands that meet.
     hypotheses : int, optional
         K, how many hypotheses are kept of each cluster of shoppers whose doubts hang together.
     memory : int, optional
@@ -79,6 +83,7 @@ class Associator:
         store: Store,
         *,
         settings: AssociationSettings | None = None,
+        meetings: MeetingSettings | None = None,
         hypotheses: int = 64,
         memory: int = 64,
     ) -> None:
@@ -98,6 +103,14 @@ class Associator:
             integer("hypotheses", hypotheses),
             integer("memory", memory),
         )
+        self._transfers = Transfers(
+            self._hypothesiser.beliefs,
+            self._hypothesiser.ledger,
+            self._settings,
+            MeetingSettings().validated() if meetings is None else meetings.validated(),
+            hypotheses,
+            memory,
+        )
         self._owners: dict[str, int] = {}
         self._names: list[str] = []
         self._causes: dict[Hashable, Cause] = {}
@@ -116,6 +129,7 @@ class Associator:
         when: ArrayLike | None = None,
         vision: ArrayLike | None = None,
         doubted: bool = False,
+        time_ns: int = 0,
         joints: Sequence[Joint] = (),
     ) -> list[Candidate]:
         """Explain one weight event; events come in the order in which they ended.
@@ -140,6 +154,8 @@ class Associator:
             Log-likelihood ratio of what was seen if each of the store's N products moved in each shopper's hand.
         doubted : bool, optional
             The segmentation holds the event for a resting hand.
+        time_ns : int
+            When it was: what was taken a moment ago is in the hand that meets another's.
         joints : sequence of Joint, optional
             Earlier events that may be parts of this one, the latest first; each takes in one more.
 
@@ -175,7 +191,44 @@ class Associator:
             readings, lambda i: self._owner(shoppers[i]), looks, doubted, earlier, [len(j.earlier) for j in joints]
         )
         self._causes[key] = cause
+        self._transfers.note(cause, time_ns)
         self._last.update(dict.fromkeys(readings[0].plates.tolist(), cause))
+        return self.candidates(key)
+
+    def meet(self, key: Hashable, shoppers: Sequence[str], log_ratio: float, time_ns: int) -> list[Candidate]:
+        """Explain hands of two shoppers that met: one may have given the other one thing that he carries.
+
+        Parameters
+        ----------
+        key : hashable
+            Names the meeting; `candidates` takes it, unless nothing can have been passed.
+        shoppers : sequence of str
+            The two.
+        log_ratio : float
+            Log-likelihood ratio of what was seen of the hands, if something was passed against by chance.
+        time_ns : int
+            When they met; at least all events that ended before come before.
+
+        Returns
+        -------
+        list of Candidate
+            Who gave what (quantity 1) and who got it (quantity -1); empty where next to nothing can have been passed.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the meeting is malformed, or `key` was used; nothing is changed then.
+        """
+        if self.knows(key):
+            raise ValueError(f"key must be new; event {key!r} was associated before")
+        one, *others = identifiers("shoppers", shoppers)
+        if len(others) != 1:
+            raise ValueError(f"shoppers must be two; got {1 + len(others)}")
+        ratio = validation.number("log_ratio", log_ratio)
+        cause = self._transfers.meet(self._owner(one), self._owner(others[0]), ratio, time_ns)
+        if cause is None:
+            return []
+        self._causes[key] = cause
         return self.candidates(key)
 
     def knows(self, key: Hashable) -> bool:
@@ -199,7 +252,7 @@ class Associator:
         if not self.knows(key):
             raise ValueError(f"key must name an associated event; got {key!r}")
         cause = self._causes[key]
-        return candidates(cause, self._probability(cause), self._names, self._products)
+        return candidates(cause, probability_of(cause), self._names, self._products)
 
     def baskets(self, *shoppers: str) -> list[tuple[dict[str, int], float]]:
         """Tell what shoppers may carry, all together: possible contents (product to quantity), most probable first."""
@@ -259,12 +312,6 @@ class Associator:
         """
         if self._owner(validation.identifier("shopper", shopper), STAFF) < STAFF:
             raise ValueError(f"shopper must not have acted as a shopper; got {shopper!r}")
-
-    def _probability(self, cause: Cause) -> Array:
-        cluster = cluster_of(cause)
-        found = cause.probability if cluster is None else cluster.probability(cause)
-        assert found is not None
-        return found
 
     def _owner(self, shopper: str, kind: int = 0) -> int:
         if shopper not in self._owners:

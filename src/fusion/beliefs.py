@@ -19,8 +19,8 @@ LEAST = 1e-9
 class Beliefs:
     """Who carries what and what lies misplaced.
 
-    An owner (a shopper, or ``-1 - plate``) of whom all hypotheses say the same is out of any cluster; a cluster holds
-    those whose doubts hang together. So the K hypotheses are about few owners, however many there are.
+    Of every owner (a shopper, or ``-1 - plate``) one basket is written down; a cluster holds the doubts that hang
+    together, as hypotheses that tell how they differ from it. So they are short, however much there is in the baskets.
 
     Parameters
     ----------
@@ -29,11 +29,13 @@ class Beliefs:
     settings : AssociationSettings
     capacity : int
         K, hypotheses of a cluster.
+    products : int
+        How many the store has.
     """
 
-    def __init__(self, kernels: Any, settings: AssociationSettings, capacity: int) -> None:
-        self._kernels, self._settings, self._capacity = kernels, settings, capacity
-        self._sure: dict[int, Basket] = {}
+    def __init__(self, kernels: Any, settings: AssociationSettings, capacity: int, products: int) -> None:
+        self._kernels, self._settings, self._capacity, self._products = kernels, settings, capacity, products
+        self._baskets: dict[int, dict[int, int]] = {}
         self._clusters: dict[int, Cluster] = {}
         self._steps = count()
 
@@ -54,37 +56,42 @@ class Beliefs:
         whole = clusters[0]
         for other in clusters[1:]:
             whole = self._joined(whole, other)
-        alone = owners - whole.owners
-        whole.insert([(o, p, q) for o in alone for p, q in self._sure.pop(o, ())])
-        whole.owners |= alone
+        if len(clusters) > 1:
+            self._fold(whole)
+        whole.owners |= owners
         whole.node.cluster = whole
         for owner in whole.owners:
             self._clusters[owner] = whole
         return whole
 
+    def unfold(self, cluster: Cluster, back: set[int], found: set[int], shoppers: set[int]) -> None:
+        """Put what an event asks for into all hypotheses, and make room for it.
+
+        That is who has the products that come `back`, how many units the shoppers nearby have then, and on which plates
+        there is what may be `found` there. Those of their units that are not asked for by product stand as units of a
+        product that the store does not have.
+        """
+        records = []
+        for owner in cluster.owners & self._baskets.keys():
+            basket = self._baskets[owner]
+            records += [(owner, p, basket.pop(p)) for p in (back if owner >= 0 else found) & basket.keys()]
+            if back and basket and owner in shoppers:
+                records.append((owner, self._products, sum(basket.values())))
+        self._add(cluster, np.array(sorted(records), np.int32).reshape(-1, 3), MARGIN)
+
     def release(self, cluster: Cluster) -> None:
-        """Let go of those owners of whom all hypotheses say the same."""
-        single = len(cluster.weight) == 1
-        free = {
-            o for o in cluster.owners if single or self._kernels.certain(cluster.count, cluster.records, o)
-        }  # fmt: skip
-        cluster.owners -= free
-        for owner in free:
+        """Write down what the first hypothesis says, and let go of those owners of whom all hypotheses say the same."""
+        self._fold(cluster)
+        for owner in cluster.owners - cluster.doubts.keys():
             del self._clusters[owner]
-        baskets: dict[int, list[tuple[int, int]]] = {}
-        for owner, product, quantity in cluster.records[0, : cluster.count[0]].tolist():
-            if owner in free:
-                baskets.setdefault(owner, []).append((product, quantity))
-        if baskets:
-            self._sure |= {owner: tuple(basket) for owner, basket in baskets.items()}
-            cluster.drop(list(baskets))
-        if single:
+        cluster.owners = set(cluster.doubts)
+        if len(cluster.weight) == 1:
             for cause in cluster.causes():
                 cause.settle(cluster.probability(cause))
 
     def forget(self, owner: int) -> None:
         """Drop an owner: what remains open is about the others."""
-        self._sure.pop(owner, None)
+        self._baskets.pop(owner, None)
         cluster = self._clusters.pop(owner, None)
         if cluster is None:
             return
@@ -107,8 +114,9 @@ class Beliefs:
         owners = set(owners)
         if not any(owner in self._clusters for owner in owners):
             return
-        cluster = self.gather(owners)
-        gain = np.array([log_likelihood(_contents(cluster, h, owners)) for h in range(len(cluster.weight))])
+        cluster = self.gather(owners & self._clusters.keys())
+        written = self._written(owners)
+        gain = np.array([log_likelihood(_contents(cluster, h, owners, written)) for h in range(len(cluster.weight))])
         if not np.isfinite(gain).all():
             raise ValueError(f"log_likelihood must be finite; got {gain}")
         weight = cluster.weight + gain
@@ -121,33 +129,71 @@ class Beliefs:
 
     def baskets(self, owners: Iterable[int]) -> list[tuple[Basket, float]]:
         """Tell what owners may carry together, most probable first."""
-        contents: dict[Basket, float] = {(): 1.0}
-        seen: set[int] = set()
-        owners = list(owners)
-        for owner in owners:
-            cluster = self._clusters.get(owner)
-            if cluster is None:
-                contents = _combined(contents, {self._sure.get(owner, ()): 1.0})
-            elif id(cluster) not in seen:
-                seen.add(id(cluster))
-                contents = _combined(contents, _carried(cluster, set(owners)))
+        owners = set(owners)
+        clusters = {id(c): c for o in owners if (c := self._clusters.get(o)) is not None}.values()
+        contents: dict[Basket, float] = {_basket(self._written(owners - self._clusters.keys())): 1.0}
+        for cluster in clusters:
+            own = owners & cluster.owners
+            contents = _combined(contents, _carried(cluster, own, self._written(own)))
         return sorted(contents.items(), key=lambda item: (-item[1], item[0]))
 
     def holders(self, products: set[int]) -> set[int]:
         """Shoppers who may carry any of these products."""
-        found = {o for o, basket in self._sure.items() if o >= 0 and any(p in products for p, _ in basket)}
+        found = {o for o, basket in self._baskets.items() if o >= 0 and not products.isdisjoint(basket)}
         for cluster in {id(c): c for c in self._clusters.values()}.values():
-            records = cluster.held
-            hit = np.isin(records[:, 1], list(products)) & (records[:, 0] >= 0)
-            found |= set(records[hit][:, 0].tolist())
+            found |= {o for o, held in cluster.doubts.items() if o >= 0 and not products.isdisjoint(held)}
         return found
 
-    def present(self, cluster: Cluster, owners: set[int], products: int) -> Any:
-        """Mark the products that some hypothesis has with these owners, (N,) uint8."""
-        marks = np.zeros(products, np.uint8)
-        held = cluster.held
-        marks[held[np.isin(held[:, 0], list(owners)), 1]] = 1
+    def possessions(self, owners: Iterable[int]) -> list[tuple[int, int]]:
+        """List what owners may carry: (owner, product), sorted."""
+        found = {(o, p) for o in owners for p in self._baskets.get(o, ())}
+        for owner in set(owners) & self._clusters.keys():
+            found |= {(owner, p) for p in self._clusters[owner].doubts.get(owner, ())}
+        return sorted(found)
+
+    def carried(self, cluster: Cluster, owners: list[int]) -> Any:
+        """Mark the products that these owners have in some hypothesis, (owners, N) uint8."""
+        marks = np.zeros((len(owners), self._products), np.uint8)
+        found = [
+            row * self._products + product
+            for row, owner in enumerate(owners)
+            for held in (self._baskets, cluster.doubts)
+            for product in held.get(owner, ())
+        ]
+        marks.reshape(-1)[found] = 1
         return marks
+
+    def _fold(self, cluster: Cluster) -> None:
+        """Write down what the first hypothesis says, and look up where others differ."""
+        first = cluster.records[0, : cluster.count[0]].copy()
+        for owner, product, quantity in first.tolist():
+            if product < self._products:
+                basket = self._baskets.setdefault(owner, {})
+                basket[product] = basket.get(product, 0) + quantity
+                if basket[product] == 0:
+                    del basket[product]
+        first[:, 2] *= -1
+        self._add(cluster, first, 1)
+        doubtful = np.empty((cluster.records.size // 3, 2), np.int32)
+        n = self._kernels.list_doubts(cluster.count, cluster.records, doubtful)
+        cluster.doubts = {}
+        for owner, product in doubtful[:n].tolist():
+            cluster.doubts.setdefault(owner, set()).add(product)
+
+    def _add(self, cluster: Cluster, found: Any, margin: int) -> None:
+        """Add records to all hypotheses, and make room for so many more."""
+        count = np.empty_like(cluster.count)
+        records = np.empty((len(count), int(cluster.count.max()) + len(found) + margin, 3), np.int32)
+        self._kernels.add_to_all(found, cluster.count, cluster.records, count, records)
+        cluster.count, cluster.records = count, records
+
+    def _written(self, owners: set[int]) -> dict[int, int]:
+        """Tell what is written down of owners, all together."""
+        units: dict[int, int] = {}
+        for owner in owners & self._baskets.keys():
+            for product, quantity in self._baskets[owner].items():
+                units[product] = units.get(product, 0) + quantity
+        return units
 
     def _joined(self, one: Cluster, other: Cluster) -> Cluster:
         k = min(self._capacity, len(one.weight) * len(other.weight))
@@ -166,22 +212,26 @@ class Beliefs:
         return whole
 
 
-def _carried(cluster: Cluster, owners: set[int]) -> dict[Basket, float]:
+def _carried(cluster: Cluster, owners: set[int], written: dict[int, int]) -> dict[Basket, float]:
     """Probabilities of what owners of a cluster carry together."""
     found: dict[Basket, float] = {}
     for h, p in enumerate(np.exp(cluster.weight).tolist()):
-        basket = _contents(cluster, h, owners)
+        basket = _contents(cluster, h, owners, written)
         found[basket] = found.get(basket, 0.0) + p
     return found
 
 
-def _contents(cluster: Cluster, h: int, owners: set[int]) -> Basket:
+def _contents(cluster: Cluster, h: int, owners: set[int], written: dict[int, int]) -> Basket:
     """Tell what owners carry together in one hypothesis."""
-    units: dict[int, int] = {}
+    units = dict(written)
     for owner, product, quantity in cluster.records[h, : cluster.count[h]].tolist():
         if owner in owners:
             units[product] = units.get(product, 0) + quantity
-    return tuple(sorted(units.items()))
+    return _basket(units)
+
+
+def _basket(units: dict[int, int]) -> Basket:
+    return tuple(sorted((product, quantity) for product, quantity in units.items() if quantity))
 
 
 def _combined(one: dict[Basket, float], other: dict[Basket, float]) -> dict[Basket, float]:
@@ -192,7 +242,7 @@ def _combined(one: dict[Basket, float], other: dict[Basket, float]) -> dict[Bask
             units = dict(a)
             for product, quantity in b:
                 units[product] = units.get(product, 0) + quantity
-            basket = tuple(sorted(units.items()))
+            basket = _basket(units)
             if p * q >= LEAST:
                 found[basket] = found.get(basket, 0.0) + p * q
     return found

@@ -1,8 +1,8 @@
 """Candidates: who may have caused an event, and what each term of the score says for it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import log
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,7 @@ UNTOLD = 1e-9
 """Candidates less probable than this are not told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One possible cause of an event.
 
     Parameters
@@ -23,13 +22,13 @@ class Candidate:
     shopper, product : str
         Who and what.
     quantity : int
-        Below 0 for a take, above for a return.
+        Below 0 for a take, above for a return; where hands met, below 0 for who got it, above for who gave it.
     probability : float
         In the light of everything that is known.
     terms : tuple of (str, float)
         Log-likelihood ratios, in nats, against nothing of the store having moved: ``weight`` (the grams of all plates),
-        ``hands`` (where they were), ``units`` (how likely so many move), ``vision``, and ``basket`` (all else: what
-        everybody carried and what lay where, before and since).
+        ``hands`` (where they were, or how they met), ``units`` (how likely so many move), ``vision``, and ``basket``
+        (all else: what everybody carried and what lay where, before and since).
     """
 
     shopper: str
@@ -46,24 +45,31 @@ def candidates(
     total: dict[tuple[int, int, int], float] = {}
     best: dict[tuple[int, int, int], int] = {}
     p = probability.tolist()
-    ratios = (cause.terms - cause.terms[0]).tolist()
     for e, parts in enumerate(cause.parts.tolist()):
         for done in _summed(parts):
-            total[done] = total.get(done, 0.0) + p[e]
-            if done not in best or p[e] > p[best[done]]:
+            if done not in total:
+                total[done], best[done] = p[e], e
+                continue
+            total[done] += p[e]
+            if p[e] > p[best[done]]:
                 best[done] = e
+    weighed = len(cause.plates) > 0
+    ratios = (cause.terms - cause.terms[0]).tolist()
     found = [
-        Candidate(names[done[0] % STAFF], products[done[1]], done[2], v, _terms(ratios[best[done]], v, p[0]))
-        for done, v in total.items()
+        (-v, names[owner % STAFF], products[product], quantity, _terms(ratios[e], v, p[0], weighed))
+        for ((owner, product, quantity), v), e in zip(total.items(), best.values(), strict=True)
         if v >= UNTOLD
     ]
-    return sorted(found, key=lambda c: (-c.probability, c.shopper, c.product, c.quantity))
+    found.sort()
+    return [Candidate(shopper, product, quantity, -v, terms) for v, shopper, product, quantity, terms in found]
 
 
-def _terms(ratios: list[float], p: float, null: float) -> tuple[tuple[str, float], ...]:
+def _terms(ratios: list[float], p: float, null: float, weighed: bool) -> tuple[tuple[str, float], ...]:
     """Terms of an explanation against the null; what they leave open is the baskets'."""
     weight, hands, units, vision = ratios
-    terms = ("weight", weight), ("hands", hands), ("units", units), ("vision", vision)
+    terms: tuple[tuple[str, float], ...] = ("weight", weight), ("hands", hands), ("units", units), ("vision", vision)
+    if not weighed:  # hands that met
+        terms = (("hands", hands),)
     if null <= 0.0:
         return terms
     return (*terms, ("basket", log(p / null) - weight - hands - units - vision))

@@ -61,7 +61,7 @@ def cart(
         quantity = carried
         evidence, grams = _evidence(caused.get(product, {})), None
         if product in weighed:
-            found = portions.kept(store, shoppers, product, [by_id[i] for i in evidence])
+            found = portions.kept(store, shoppers, product, [by_id[i] for i in evidence], interactions)
             quantity, shifted = portions.counted(carried, dict(quantities), found)
             quantities, grams = tuple(sorted(shifted.items())), max(found.grams, 0.0)
         if policy is None:

@@ -12,10 +12,6 @@ MARGIN = 6
 """Records by which an event makes a hypothesis longer, at most."""
 IMPOSSIBLE = 1e-12
 """Explanations of settled events less probable than this are forgotten."""
-RECORD = np.dtype("V12")
-"""A record as one thing."""
-NOBODY = np.iinfo(np.int32).max
-"""Behind all owners."""
 
 
 @dataclass(slots=True, eq=False)
@@ -87,13 +83,15 @@ class Cluster:
     Parameters
     ----------
     weight : (H,) float64, count : (H,) int32, records : (H, R, 3) int32
-        As in ``fusion.reference.records``.
+        As in ``fusion.reference.records``; between events, how each differs from what is written elsewhere.
     owners : set of int
         Whom and which plates they are about; nobody else is in the records.
     node : Node
         The last step.
     age : int
         Steps since the memory was cut.
+    doubts : dict of int to set of int
+        Of which products of which owners hypotheses differ.
     """
 
     weight: Array
@@ -102,13 +100,8 @@ class Cluster:
     owners: set[int]
     node: Node
     age: int = 0
+    doubts: dict[int, set[int]] = field(default_factory=dict)
     marginals: dict[int, Array] = field(default_factory=dict)
-
-    def make_room(self, more: int) -> None:
-        """Make every hypothesis long enough for so many more records."""
-        room = int(self.count.max()) + more - self.records.shape[1]
-        if room > 0:
-            self.records = np.pad(self.records, ((0, 0), (0, room + MARGIN), (0, 0)))
 
     def advance(self, weight: Array, count: Array, records: Array, node: Node) -> None:
         """Take the hypotheses after a step."""
@@ -116,35 +109,6 @@ class Cluster:
         node.cluster = self
         self.age += 1
         self.marginals.clear()
-
-    def insert(self, found: Sequence[tuple[int, int, int]]) -> None:
-        """Add records of owners that no hypothesis has, to all of them."""
-        if not found:
-            return
-        self.make_room(len(found))
-        count = self.count + np.int32(len(found))
-        before = np.arange(self.records.shape[1]) < self.count[:, None]
-        added = (np.arange(self.records.shape[1]) < count[:, None]) & ~before
-        self.records[added] = np.tile(np.array(found, np.int32), (len(count), 1))
-        owner = np.where(before | added, self.records[:, :, 0], NOBODY).astype(np.int64)
-        self._reorder(np.argsort((owner << 32) + self.records[:, :, 1], axis=1, kind="stable"))
-        self.count = count
-
-    def drop(self, owners: list[int]) -> None:
-        """Remove the records of owners that every hypothesis has alike."""
-        kept = (np.arange(self.records.shape[1]) < self.count[:, None]) & ~np.isin(self.records[:, :, 0], owners)
-        self._reorder(np.argsort(~kept, axis=1, kind="stable"))
-        self.count = kept.sum(axis=1, dtype=np.int32)
-
-    def _reorder(self, order: Array) -> None:
-        """Put every hypothesis's records in another order, each moved as one thing: thrice as fast as by axes."""
-        whole = np.ascontiguousarray(self.records).view(RECORD)[:, :, 0]
-        self.records = np.take_along_axis(whole, order, axis=1).view(np.int32).reshape(self.records.shape)
-
-    @property
-    def held(self) -> Array:
-        """Records (owner, product, quantity) of all hypotheses together, (N, 3)."""
-        return self.records[np.arange(self.records.shape[1]) < self.count[:, None]]
 
     def probability(self, cause: Cause) -> Array:
         """Probability of each explanation of an open event, in the light of everything since."""
@@ -203,12 +167,22 @@ class Cluster:
         return found
 
 
+def probability_of(cause: Cause) -> Array:
+    """Probability of each explanation of an event, open or settled, in the light of everything since."""
+    cluster = cluster_of(cause)
+    found = cause.probability if cluster is None else cluster.probability(cause)
+    assert found is not None
+    return found
+
+
 def null_probability(cause: Cause) -> float:
     """Probability that nothing of the store moved in an event, in the light of everything since."""
     cluster = cluster_of(cause)
     if cluster is None:
         assert cause.probability is not None
         return float(cause.probability[0])
+    if not cause.chosen[:, 0].any():
+        return 0.0
     if cluster.marginals:
         return float(cluster.probability(cause)[0])
     return float(np.exp(cluster.weight) @ null_share(cause, cluster))

@@ -16,8 +16,10 @@ from fusion.carts import cart
 from fusion.confidence import ConfidenceModel
 from fusion.engine_settings import EngineSettings
 from fusion.fixture_scales import Scale
-from fusion.interactions import begun, caused, span_of, when_grasped
+from fusion.hand_watch import HandWatch
+from fusion.interactions import begun, caused, met, span_of, when_grasped
 from fusion.looks import FOREVER_NS, Looks, Span
+from fusion.meetings import Meetings
 from fusion.observations import DeviceEvents, GateEvent, ItemScores, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Outcome, Receipt
@@ -66,8 +68,11 @@ class Engine:
         self._buffer = ReorderBuffer(round(s.lateness_s * NS))
         self._grasp_ns = round(s.grasp_s * NS)
         self._scales = {f.id: Scale(f, store.planogram, s.rate_hz, s.segmentation) for f in store.fixtures}
-        self._associator = Associator(store, settings=s.association)
+        self._associator = Associator(store, settings=s.association, meetings=s.meetings)
         self._sight = Sight(store, s.tracking)
+        lateness_ns = round(s.tracking.lateness_s * NS)
+        meetings = Meetings(store, s.meetings, lateness_ns) if s.payer == "carrier" else None
+        self._watch = HandWatch(meetings, {f.id for f in store.fixtures})
         self._looks, self._tags = Looks(store, s.looks, self._sight.between), TagGate(store, s.looks)
         self._wait_ns = self._grasp_ns + round(max(s.segmentation.merge_s, s.tracking.lateness_s) * NS)
         self._now_ns = 0
@@ -109,6 +114,7 @@ class Engine:
         for ready in self._buffer.ready(everything=True):
             self._pass(ready)
         self._sight.flush()
+        self._watch.flush(self._sight.between)
         for scale in self._scales.values():
             self._enqueue(scale, scale.flush())
         self._associate(up_to_ns=None)
@@ -162,6 +168,7 @@ class Engine:
                 self._looks.see(observation)
             case TagReads():
                 self._tags.see(observation)
+        self._watch.see(self._sight.between, self._now_ns)
         self._settle()
 
     def _enqueue(self, scale: Scale, events: list[WeightEvent]) -> None:
@@ -173,6 +180,7 @@ class Engine:
         """Explain the waiting events that ended long enough before a time, in order of their ends."""
         wait_ns = max(self._wait_ns, self._looks.wait_ns)
         while self._waiting and (up_to_ns is None or self._waiting[0][0] + wait_ns < up_to_ns):
+            self._meet(self._waiting[0][-1].step_ns)
             _, fixture, _, event = heapq.heappop(self._waiting)
             scale = self._scales[fixture]
             told = scale.second_thoughts.tell(event, scale.noise_g)
@@ -180,6 +188,19 @@ class Engine:
             if told is not None:
                 interaction = self._explained(scale, told, interaction)
             self._interactions[interaction.id] = interaction
+        self._meet(FOREVER_NS if up_to_ns is None else up_to_ns - wait_ns)
+
+    def _meet(self, up_to_ns: int) -> None:
+        """Explain hands that met before a time, once everything is explained that moved before they met."""
+
+        def unexplained_ns() -> int:
+            return min([*(event.step_ns for *_, event in self._waiting), *self._open_since_ns()], default=FOREVER_NS)
+
+        for name, meeting in self._watch.due(up_to_ns, unexplained_ns):
+            interaction = met(name, meeting)
+            causes = self._associator.meet(interaction.id, meeting.shoppers, meeting.log_ratio, meeting.time_ns)
+            if causes:
+                self._interactions[interaction.id] = caused(interaction, causes)
 
     def _explained(self, scale: Scale, told: Told, interaction: Interaction) -> Interaction:
         event = told.event
@@ -207,6 +228,7 @@ class Engine:
             when=when,
             vision=vision,
             doubted=told.doubted,
+            time_ns=event.step_ns,
             joints=joints,
         )
         self._visits.see((s for s in paths.shoppers if self._sight.is_stranger(s)), event.end_ns)
@@ -232,8 +254,7 @@ class Engine:
     def _settle(self) -> None:
         """Close the receipts of shoppers who left before anything that is still open; forget old hands."""
         starts = [event.start_ns for *_, event in self._waiting]
-        starts += [event.start_ns for scale in self._scales.values() for event in scale.second_thoughts.waiting]
-        starts += [t for scale in self._scales.values() if (t := scale.open_since_ns(self._now_ns)) is not None]
+        starts += [*self._open_since_ns(), *self._watch.open_since_ns]
         safe_ns = min([self._now_ns - DETECTION_NS, *starts])
         for stranger in (s for s in self._visits.shoppers if self._sight.is_stranger(s)):
             if self._sight.is_gone(stranger, safe_ns):
@@ -244,6 +265,11 @@ class Engine:
         before_ns = max(safe_ns, self._now_ns - MEMORY_NS)
         self._looks.forget(before_ns)
         self._sight.forget(before_ns - self._grasp_ns)
+
+    def _open_since_ns(self) -> list[int]:
+        """When everything began that is not told yet of the scales."""
+        starts = [event.start_ns for scale in self._scales.values() for event in scale.second_thoughts.waiting]
+        return starts + [t for scale in self._scales.values() if (t := scale.open_since_ns(self._now_ns)) is not None]
 
     def _weigh_tags(self, safe_ns: int, now_ns: int) -> set[str]:
         """Hold what the gate's antenna read against what those may carry who left; return who waits for that."""

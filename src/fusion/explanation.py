@@ -201,6 +201,9 @@ def _line(receipt: Receipt, line: ReceiptLine) -> LineExplanation:
 
 def _happened(i: Interaction) -> str:
     lasted_s = (i.end_ns - i.start_ns) / 1e9
+    if not i.plates:
+        shoppers = " and ".join(sorted({c.shopper for c in i.candidates}))
+        return f"{i.kind}: hands of {shoppers or 'two shoppers'} together for {lasted_s:.1f} s"
     return f"{i.kind} on {', '.join(i.plates)}: {i.delta_g:+.1f} g (sigma {i.sigma_g:.1f} g) within {lasted_s:.1f} s"
 
 
@@ -210,7 +213,8 @@ def _interaction(interaction: Interaction, store: Store | None) -> InteractionEx
 
 
 def _cause(interaction: Interaction, c: Candidate, store: Store | None) -> Cause:
-    verb = "took" if c.quantity < 0 else "put down"
+    took, put = ("took", "put down") if interaction.plates else ("got", "handed over")
+    verb = took if c.quantity < 0 else put
     words = f"{c.shopper} {verb} {abs(c.quantity)} x {_product(store, c.product)}"
     terms = tuple(Term(name, nats, term_words(name, nats, interaction, c, store)) for name, nats in c.terms)
     nats = math.fsum(term.nats for term in terms)

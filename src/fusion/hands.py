@@ -17,6 +17,7 @@ the palm's middle, Winter 2009, table 4.1)."""
 
 _WRISTS = [JOINTS.index("l_wrist"), JOINTS.index("r_wrist")]
 _ELBOWS = [JOINTS.index("l_elbow"), JOINTS.index("r_elbow")]
+_SHOULDERS = [JOINTS.index("l_shoulder"), JOINTS.index("r_shoulder")]
 
 
 class HandPaths(NamedTuple):
@@ -30,6 +31,8 @@ class HandPaths(NamedTuple):
     """(T, S, 2, 3, 3), square metres; NaN where not known, as of targets."""
     time_ns: NDArray[np.int64]
     """(T,)."""
+    reach_m: Array
+    """(T, S, 2, 3), metres, from where it would be on an arm that hangs straight; NaN where not known."""
 
     @property
     def var_m2(self) -> Array:
@@ -40,17 +43,19 @@ class HandPaths(NamedTuple):
     def of(self, shoppers: list[str]) -> "HandPaths":
         """Return those of some of the shoppers."""
         columns = [self.shoppers.index(s) for s in shoppers]
-        return HandPaths(shoppers, self.hands_m[:, columns], self.covariance_m2[:, columns], self.time_ns)
+        chosen = self.hands_m[:, columns], self.covariance_m2[:, columns]
+        return HandPaths(shoppers, *chosen, self.time_ns, self.reach_m[:, columns])
 
 
 def joined(one: HandPaths, other: HandPaths) -> HandPaths:
     """Put the frames of two sets of shoppers, none of whom is in both, behind each other."""
     t, s = len(one.hands_m), len(one.shoppers)
     hands = np.full((t + len(other.hands_m), s + len(other.shoppers), 2, 3), np.nan)
-    covariance = np.full((*hands.shape, 3), np.nan)
-    hands[:t, :s], covariance[:t, :s] = one.hands_m, one.covariance_m2
-    hands[t:, s:], covariance[t:, s:] = other.hands_m, other.covariance_m2
-    return HandPaths([*one.shoppers, *other.shoppers], hands, covariance, np.concatenate([one.time_ns, other.time_ns]))
+    covariance, reach = np.full((*hands.shape, 3), np.nan), np.full(hands.shape, np.nan)
+    hands[:t, :s], covariance[:t, :s], reach[:t, :s] = one.hands_m, one.covariance_m2, one.reach_m
+    hands[t:, s:], covariance[t:, s:], reach[t:, s:] = other.hands_m, other.covariance_m2, other.reach_m
+    time_ns = np.concatenate([one.time_ns, other.time_ns])
+    return HandPaths([*one.shoppers, *other.shoppers], hands, covariance, time_ns, reach)
 
 
 class Hands:
@@ -58,7 +63,7 @@ class Hands:
 
     def __init__(self) -> None:
         self._time_ns: list[int] = []
-        self._frames: list[tuple[tuple[str, ...], Array, Array]] = []
+        self._frames: list[tuple[tuple[str, ...], Array, Array, Array]] = []
 
     def record(self, targets: Targets, covariance_m2: Array | None = None) -> None:
         """Add one frame; covariances (S, 8, 3, 3) of its joints where they are known.
@@ -79,9 +84,16 @@ class Hands:
             if covariance_m2 is not None:  # joints err each for itself
                 beyond = (1 + GRIP) ** 2 * spread + GRIP**2 * covariance_m2[:, _ELBOWS]
                 spread = np.where(known[..., None], beyond, spread)
+            shoulders = targets.joints_m[:, _SHOULDERS]
+            upper = shoulders - targets.joints_m[:, _ELBOWS]
+            reach = grip - shoulders
+            arm = np.sqrt((upper**2).sum(axis=-1)) + (1 + GRIP) * np.sqrt((forearm**2).sum(axis=-1))
+            reach[..., 2] += arm
         seen = np.asarray(np.isfinite(grip).all(axis=-1, keepdims=True))
         self._time_ns.append(targets.time_ns)
-        self._frames.append((targets.shoppers, np.where(seen, grip, np.nan), np.where(seen[..., None], spread, np.nan)))
+        known = seen & np.isfinite(reach).all(axis=-1, keepdims=True)
+        hands = np.where(seen, grip, np.nan), np.where(seen[..., None], spread, np.nan)
+        self._frames.append((targets.shoppers, *hands, np.where(known, reach, np.nan)))
 
     def between(self, start_ns: int, end_ns: int, whose: Callable[[str], str] = str) -> HandPaths:
         """Return the shoppers seen in a span of time and their hands.
@@ -91,15 +103,20 @@ class Hands:
         """
         span = slice(bisect_left(self._time_ns, start_ns), bisect_right(self._time_ns, end_ns))
         frames = self._frames[span]
-        shoppers = sorted({whose(s) for names, _, _ in frames for s in names})
+        shoppers = sorted({whose(s) for names in {frame[0] for frame in frames} for s in names})
         column = {shopper: i for i, shopper in enumerate(shoppers)}
         hands = np.full((len(frames), len(shoppers), 2, 3), np.nan)
-        covariance = np.full((*hands.shape, 3), np.nan)
-        for t, (names, xyz, spread) in enumerate(frames):
-            for name, grips, spreads in zip(names, xyz, spread, strict=True):
-                i, seen = column[whose(name)], ~np.isnan(grips[:, 0])
-                hands[t, i, seen], covariance[t, i, seen] = grips[seen], spreads[seen]
-        return HandPaths(shoppers, hands, covariance, np.array(self._time_ns[span], np.int64))
+        covariance, reach = np.full((*hands.shape, 3), np.nan), np.full(hands.shape, np.nan)
+        columns = {names: [column[whose(name)] for name in names] for names in {frame[0] for frame in frames}}
+        for t, (names, xyz, spread, reaches) in enumerate(frames):
+            own = columns[names]
+            if len(set(own)) == len(own):
+                hands[t, own], covariance[t, own], reach[t, own] = xyz, spread, reaches
+                continue
+            for i, *both in zip(own, xyz, spread, reaches, strict=True):
+                seen = ~np.isnan(both[0][:, 0])
+                hands[t, i, seen], covariance[t, i, seen], reach[t, i, seen] = (values[seen] for values in both)
+        return HandPaths(shoppers, hands, covariance, np.array(self._time_ns[span], np.int64), reach)
 
     def forget(self, before_ns: int) -> None:
         """Drop the frames before a time."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fusion import backends
 from fusion.association_settings import AssociationSettings
 from fusion.beliefs import Beliefs
-from fusion.clusters import MARGIN, Cause, Cluster, cluster_of, null_probability, null_share
+from fusion.clusters import Cause, Cluster, cluster_of, null_probability, null_share
 from fusion.ledger import SURE, Ledger
 from fusion.look_alikes import LookAlikes
 from fusion.readings import Reading, nearby
@@ -49,9 +49,10 @@ class Hypothesiser:
         self._likelihoods, self._hypotheses = backends.kernels("association"), backends.kernels("hypotheses")
         self._explanations = backends.kernels("explanations")
         self._by_mass = np.argsort(mass_g, kind="stable").astype(np.int32)
-        self.ledger = Ledger(mass_g, settings)
+        self._room = _room(1024)
+        self.ledger = Ledger(self._likelihoods, mass_g, settings)
         self.look_alikes = LookAlikes(mass_g, self._facings, settings)
-        self.beliefs = Beliefs(self._hypotheses, settings, capacity)
+        self.beliefs = Beliefs(self._hypotheses, settings, capacity, len(mass_g))
 
     def decide(
         self, readings: list[Reading], owner_of: Callable[[int], int], looks: list[Array], doubted: bool,
@@ -69,27 +70,37 @@ class Hypothesiser:
         thought_of |= self._lenders(readings[0], thought_of)
         doubtful = {o for o in thought_of if o < STAFF}
         cluster = self.beliefs.gather(doubtful, [c for cause in earlier if (c := cluster_of(cause)) is not None])
-        present = self.beliefs.present(cluster, thought_of, len(self._mass_g))
-        nulls = [self._settings.doubted if doubted else self._settings.null] + [UNUSED] * len(takes_in)
+        asked = sorted(doubtful)
+        carried = self.beliefs.carried(cluster, asked)
+        present = np.maximum.reduce(carried)
+        null = self._settings.doubted if doubted else self._settings.null
         staff = (owners >= STAFF).astype(np.uint8)
-        found = [
-            self._explain(r, np.ascontiguousarray(r.hands[near]), look, staff, present, null)
-            for r, look, null in zip(readings, looks, nulls, strict=True)
+        explained = [
+            self._explain(r, np.ascontiguousarray(r.hands[near]), look, staff, present, null_of)
+            for r, look, null_of in zip(readings, looks, [null] + [UNUSED] * len(takes_in), strict=True)
         ]
-        for n, (_, terms, score) in zip(takes_in, found[1:], strict=True):
+        for n, (_, terms, score) in zip(takes_in, explained[1:], strict=True):
             given = self._given(earlier[:n], readings[0])
             terms[:, 0] += given
             score += given
-        explained = [found[0], *((parts[1:], terms[1:], score[1:]) for parts, terms, score in found[1:])]
-        parts, terms, score = (np.concatenate(arrays) for arrays in zip(*explained, strict=True))
-        known = parts[:, :, 0] >= 0
-        parts[:, :, 0][known] = owners[parts[:, :, 0][known]]
+        explained[1:] = [(parts[1:], terms[1:], score[1:]) for parts, terms, score in explained[1:]]
+        parts, terms, score = explained[0]
+        if takes_in:
+            parts, terms, score = (np.concatenate(arrays) for arrays in zip(*explained, strict=True))
+        parts[:, :, 0] = np.append(owners, np.int32(-1))[parts[:, :, 0]]  # -1 where a part is absent
         ends = np.cumsum([len(own) for _, _, own in explained])
         for reading, own in zip(readings, map(slice, [0, *ends[:-1]], ends), strict=True):
             gain = self.ledger.gains(parts[own], reading)
             terms[own, 0] += gain
             score[own] += gain
-        return self._update(cluster, readings, plates, parts, terms, score, ends, doubted, earlier)
+        echo, together = self._of_before(cluster, readings[0], null, earlier)
+        back, found = np.zeros((2, len(self._mass_g)), np.uint8)
+        self._hypotheses.ask(
+            parts, score, int(ends[0]), float(score[0] + (cluster.weight + echo).max() - cluster.weight.max()), plates,
+            self._facings, np.array(asked, np.int32), carried, back, found, self._settings,
+        )  # fmt: skip
+        self.beliefs.unfold(cluster, _marked(back), _marked(found), set(owners.tolist()))
+        return self._update(cluster, readings, plates, parts, terms, score, ends, echo, together, doubted, earlier)
 
     def _lenders(self, reading: Reading, known: set[int]) -> set[int]:
         """Find who else may carry what comes back here: things are handed over."""
@@ -103,7 +114,7 @@ class Hypothesiser:
         return holders if not holders & known else set()
 
     def possible_parts(self, earlier: list[Cause]) -> list[Cause]:
-        """Choose from earlier events, the latest first, those that may be parts of one: by themselves, nulls."""
+        """Choose from earlier events, the latest first, those that may be parts of one: nulls by themselves."""
         probability = 1.0
         for i, cause in enumerate(earlier):
             probability *= null_probability(cause)
@@ -128,28 +139,24 @@ class Hypothesiser:
     def _explain(
         self, reading: Reading, hands: Array, looks: Array, staff: Array, present: Array, null: float
     ) -> tuple[Array, Array, Array]:
-        n = 256
         while True:
-            parts, terms, score = np.empty((n, 3, 4), np.int32), np.empty((n, 4)), np.empty(n)
+            parts, terms, score = self._room
             needed = self._explanations.explain(
                 reading.delta_g, reading.sigma_g, reading.inside, reading.facing_product, hands, looks, staff,
                 self._mass_g, self._by_mass, present, null, parts, terms, score, self._settings,
             )  # fmt: skip
-            if needed <= n:
-                return parts[:needed], terms[:needed], score[:needed]
-            n = needed
+            if needed <= len(score):
+                return parts[:needed].copy(), terms[:needed].copy(), score[:needed].copy()
+            self._room = _room(2 * needed)
 
     def _update(
         self, cluster: Cluster, readings: list[Reading], plates: Array, parts: Array, terms: Array, score: Array,
-        ends: Array, doubted: bool, earlier: list[Cause],
+        ends: Array, echo: Array, together: Array, doubted: bool, earlier: list[Cause],
     ) -> Cause:  # fmt: skip
         reading = readings[0]
-        null = self._settings.doubted if doubted else self._settings.null
-        cluster.make_room(MARGIN)
         h, k = len(cluster.weight), self._capacity
-        echo, together = self._of_before(cluster, reading, null, earlier)
         weight, count = np.empty(k), np.zeros(k, np.int32)
-        records = np.zeros((k, *cluster.records.shape[1:]), np.int32)
+        records = np.empty((k, *cluster.records.shape[1:]), np.int32)
         share, joint_share = np.empty((k, h)), np.empty((k, h))
         columns = np.empty(min(len(score), BRANCHES * k + 1), np.int32)
         chosen = np.empty((k, len(columns)))
@@ -165,7 +172,9 @@ class Hypothesiser:
             chosen[:kept, :used].copy(), doubted,
         )  # fmt: skip
         self.look_alikes.watch(cause, cluster)
-        node = self.beliefs.node([(cluster.node, share[:kept] + joint_share[:kept])], cause=cause)
+        if len(readings) > 1:
+            share += joint_share
+        node = self.beliefs.node([(cluster.node, share[:kept])], cause=cause)
         if len(readings) > 1:
             node.joint_causes, node.joint_share = earlier, joint_share[:kept]
         cause.node = node
@@ -197,3 +206,12 @@ class Hypothesiser:
         with np.errstate(divide="ignore"):
             echo = np.logaddexp(np.log1p(-shares[0]), np.log(shares[0]) + ratio)
             return echo, np.log(np.prod(shares, axis=0))
+
+
+def _marked(products: Array) -> set[int]:
+    return set(products.nonzero()[0].tolist())
+
+
+def _room(explanations: int) -> tuple[Array, Array, Array]:
+    """Room for parts, terms and scores of so many explanations."""
+    return np.empty((explanations, 3, 4), np.int32), np.empty((explanations, 4)), np.empty(explanations)

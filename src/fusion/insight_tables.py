@@ -61,7 +61,8 @@ def review(items: Sequence[ReviewItem], outcome: Outcome) -> Table:
     table.add_column("settles")
     for item in items:
         seen = by_id.get(item.interaction or "")
-        what = f"{seen.kind} on {', '.join(seen.plates)}, {seen.delta_g:+.0f} g" if seen else ""
+        what = f"{seen.kind} on {', '.join(seen.plates)}, {seen.delta_g:+.0f} g" if seen and seen.plates else ""
+        what = seen.kind if seen and not seen.plates else what
         settles = ", ".join(f"{product} of {shopper}" for shopper, product in item.lines)
         row = (item.interaction or "the whole visit", what, f"{item.saved:.2f}", settles)
         table.add_row(*map(Text, row))

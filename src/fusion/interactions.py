@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fusion.candidates import Candidate
 from fusion.fixture_scales import Scale
 from fusion.looks import Span
+from fusion.meetings import Meeting
 from fusion.receipts import Interaction, Kind
 from fusion.second_thoughts import Told
 from fusion.segmentation import WeightEvent
@@ -48,9 +49,16 @@ def begun(scale: Scale, event: WeightEvent, told: Told | None) -> Interaction:
     )
 
 
+def met(id: str, meeting: Meeting) -> Interaction:
+    """Tell of hands that met, before anything is known of what they passed."""
+    return Interaction(id, "unknown", meeting.start_ns, meeting.end_ns, (), 0.0, 0.0, ())
+
+
 def caused(interaction: Interaction, causes: Sequence[Candidate]) -> Interaction:
     """Give an interaction its causes, and the kind that the most probable one makes it."""
     kind: Kind = "unknown"
-    if sum(c.probability for c in causes) >= 0.5:
+    if interaction.plates and sum(c.probability for c in causes) >= 0.5:
         kind = "take" if causes[0].quantity < 0 else "return"
+    elif not interaction.plates and sum(c.probability for c in causes if c.quantity < 0) >= 0.5:
+        kind = "hand_over"
     return replace(interaction, kind=kind, candidates=tuple(causes))

@@ -49,7 +49,7 @@ class LookAlikes:
         cause : Cause
             The event.
         before : Cluster
-            The hypotheses before it: who may carry what.
+            The hypotheses before it, with what may come back unfolded.
         """
         sensed = cause.terms[:, 0] + cause.terms[:, 1] + cause.terms[:, 3]
         for alien, native in _pairs(cause):
@@ -59,7 +59,7 @@ class LookAlikes:
             if not alike or abs(sensed[alien] - sensed[native]) > np.log(EVEN):
                 continue
             places = {(plate, product) for plate in cause.plates.tolist()}
-            if quantity > 0 and (before.held[:, :2] == (owner, product)).all(axis=1).any():
+            if quantity > 0 and _may_have(before, owner, product):
                 self._strays |= places
             elif quantity < 0 and not places.isdisjoint(self._strays):
                 self._strays -= places
@@ -97,3 +97,8 @@ def _pairs(cause: Cause) -> Iterator[tuple[int, int]]:
         same = (owner[natives] == owner[alien]) & (quantity[natives] == quantity[alien])
         for native in natives[same & (product[natives] != product[alien])].tolist():
             yield alien, native
+
+
+def _may_have(cluster: Cluster, owner: int, product: int) -> bool:
+    there = np.arange(cluster.records.shape[1]) < cluster.count[:, None]
+    return bool((there & (cluster.records[:, :, 0] == owner) & (cluster.records[:, :, 1] == product)).any())

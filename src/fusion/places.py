@@ -1,11 +1,17 @@
 """Where things stand, as arrays: which plates and facings a weight event touches, and the space around them."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.store import Store
+
+Boxes = tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+REMEMBERED = 4096
+"""Sets of plates whose surroundings are remembered."""
 
 
 class Places:
@@ -24,10 +30,13 @@ class Places:
         self._center = np.array([p.box.center_m for p in plates]).reshape(-1, 3)
         self._axes = np.array([p.box.rotation for p in plates]).reshape(-1, 3, 3)
         self._half = np.array([p.box.size_m / 2 for p in plates]).reshape(-1, 3)
-        self._facing_has_plate = np.zeros((len(store.planogram), len(plates)), np.uint8)
+        self._facings: list[set[int]] = [set() for _ in plates]
         for i, facing in enumerate(store.planogram):
-            self._facing_has_plate[i, self.plate_index(facing.plates)] = 1
+            for plate in facing.plates:
+                self._facings[self._index[plate]].add(i)
         self.facing_product = np.array([products[f.product] for f in store.planogram], np.int32)
+        self._touched = lru_cache(REMEMBERED)(self._look_up_touched)
+        self._boxes = lru_cache(REMEMBERED)(self._look_up_boxes)
 
     def plate_index(self, plates: Sequence[str]) -> NDArray[np.int32]:
         """Return the indices of plates.
@@ -54,16 +63,24 @@ class Places:
         facings : (J,) intp
             The touched facings.
         """
-        size = np.abs(delta_g)
-        own = (size == size.max()) | (size > np.maximum(4 * sigma_g, 3 * cross_talk * size.max()))
-        has = self._facing_has_plate[:, plates]
-        facings = np.flatnonzero((has & own).any(axis=1))
-        return np.concatenate([own[None].astype(np.uint8), has[facings]]), facings
+        size = np.abs(delta_g).tolist()
+        most = max(size)
+        noise = [max(4 * sigma, 3 * cross_talk * most) for sigma in sigma_g.tolist()]
+        return self._touched(plates.tobytes(), bytes(x == most or x > n for x, n in zip(size, noise, strict=True)))
 
-    def boxes(
-        self, plates: NDArray[np.int32], inside: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def boxes(self, plates: NDArray[np.int32], inside: NDArray[np.uint8]) -> Boxes:
         """Return the boxes of each place's plates: run starts (1 + J + 1,), centers, axes and half sizes, metres."""
-        start = np.concatenate([[0], inside.sum(axis=1).cumsum()]).astype(np.int32)
-        each = plates[np.nonzero(inside)[1]]
+        return self._boxes(plates.tobytes(), inside.tobytes())
+
+    def _look_up_touched(self, plates: bytes, own: bytes) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+        index = np.frombuffer(plates, np.int32).tolist()
+        facings = sorted({f for plate, is_own in zip(index, own, strict=True) if is_own for f in self._facings[plate]})
+        inside = own + b"".join(bytes(f in self._facings[plate] for plate in index) for f in facings)
+        return np.frombuffer(inside, np.uint8).reshape(-1, len(index)), np.array(facings, np.intp)
+
+    def _look_up_boxes(self, plates: bytes, inside: bytes) -> Boxes:
+        index = np.frombuffer(plates, np.int32).tolist()
+        each = [index[k % len(index)] for k, is_inside in enumerate(inside) if is_inside]
+        size = [sum(inside[k : k + len(index)]) for k in range(0, len(inside), len(index))]
+        start = np.array([0, *accumulate(size)], np.int32)
         return start, self._center[each], self._axes[each], self._half[each]

@@ -26,7 +26,13 @@ class Kept(NamedTuple):
         return self.grams <= max(NOTHING_G, 3.0 * self.sigma_g)
 
 
-def kept(store: Store, shoppers: Collection[str], product: str, interactions: Iterable[Interaction]) -> Kept:
+def kept(
+    store: Store,
+    shoppers: Collection[str],
+    product: str,
+    interactions: Iterable[Interaction],
+    everything: Collection[Interaction] = (),
+) -> Kept:
     """Sum up what the interactions moved of a product that is sold by weight.
 
     Parameters
@@ -39,6 +45,8 @@ def kept(store: Store, shoppers: Collection[str], product: str, interactions: It
         Sold by weight.
     interactions : iterable of Interaction
         Those that they probably caused with it.
+    everything : collection of Interaction
+        All there are: what is handed over weighs what it weighed when its giver got it.
     """
     grams, sigma, returned = 0.0, 0.0, False
     for interaction in interactions:
@@ -48,12 +56,39 @@ def kept(store: Store, shoppers: Collection[str], product: str, interactions: It
         own = [c for c in loose if c.product == product and c.shopper in shoppers]
         if not own:
             continue
+        if not interaction.plates:
+            passed_g, passed_sigma_g = _passed(store, product, interaction, everything)
+            grams -= passed_g * own[0].quantity * (len(own) == 1)  # between two of them, nothing changes
+            sigma = hypot(sigma, passed_sigma_g)
+            continue
         mass_g = [store.product_by_id[c.product].mass_g for c in known]
         rest = interaction.delta_g - sum(c.quantity * m for c, m in zip(known, mass_g, strict=True) if m == m)
         grams -= rest * len(own) / len(loose)
         sigma = hypot(sigma, interaction.sigma_g)
         returned |= any(c.quantity > 0 for c in own)
     return Kept(grams, sigma, returned)
+
+
+def _passed(
+    store: Store, product: str, meeting: Interaction, everything: Collection[Interaction]
+) -> tuple[float, float]:
+    """Grams of what was handed over, and their standard deviation: of what its giver got last."""
+    taker: str | None = None
+    while not meeting.plates:
+        taker = next((c.shopper for c in meeting.candidates if c.product == product and c.quantity > 0), None)
+        got = [i for i in everything if i.start_ns < meeting.start_ns and _got(i, taker, product)]
+        if not got:
+            return 0.0, 0.0
+        meeting = max(got, key=lambda i: i.start_ns)
+    taken = kept(store, (taker,) if taker else (), product, [meeting])
+    return max(taken.grams, 0.0), taken.sigma_g
+
+
+def _got(interaction: Interaction, shopper: str | None, product: str) -> bool:
+    return any(
+        c.shopper == shopper and c.product == product and c.quantity < 0 and c.probability >= LIKELY
+        for c in interaction.candidates
+    )
 
 
 def counted(quantity: int, quantities: Mapping[int, float], found: Kept) -> tuple[int, dict[int, float]]:

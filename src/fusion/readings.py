@@ -1,6 +1,7 @@
 """Readings: one weight event as the association takes it, checked, with what hands say of its places."""
 
 from collections.abc import Sequence
+from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +45,8 @@ class Reading(NamedTuple):
 def read_paths(hands_m: ArrayLike, var_m2: ArrayLike | None, when: ArrayLike | None, shoppers: int) -> Paths:
     """Check hands; what is beyond float32 was not seen."""
     hands = validation.array("hands_m", hands_m, np.float64, (None, shoppers, None, 3))
-    hands = np.where(np.abs(hands) <= LARGEST, hands, np.nan)
+    if (beyond := np.abs(hands) > LARGEST).any():
+        hands = np.where(beyond, np.nan, hands)
     var, weight = np.zeros(hands.shape[:3]), np.ones(len(hands))
     if var_m2 is not None:
         var = validation.array("hands_var_m2", var_m2, np.float64, hands.shape[:3])
@@ -59,8 +61,9 @@ def read_paths(hands_m: ArrayLike, var_m2: ArrayLike | None, when: ArrayLike | N
 
 def nearby(hands: list[Array]) -> NDArray[np.intp]:
     """Choose the shoppers who may have done it: those whose hands are not much less likely than the likeliest's."""
-    best = np.max([h.max(axis=1, initial=-np.inf) for h in hands], axis=0)
-    return np.flatnonzero(best >= best.max(initial=-np.inf) + np.log(NEARBY))
+    best = np.maximum.reduce([np.maximum.reduce(h, axis=1) for h in hands])
+    least = max(best.tolist(), default=0.0) + log(NEARBY)
+    return np.flatnonzero(best >= least)
 
 
 def read_grams(delta_g: ArrayLike, sigma_g: ArrayLike, plates: int) -> tuple[Array, Array]:
@@ -69,7 +72,8 @@ def read_grams(delta_g: ArrayLike, sigma_g: ArrayLike, plates: int) -> tuple[Arr
     sigma = validation.array("sigma_g", sigma_g, np.float64, (plates,), finite=True)
     if plates == 0:
         raise ValueError("plates must not be empty")
-    if not (np.abs(delta) <= LARGEST).all() or not ((sigma >= SMALLEST) & (sigma <= LARGEST)).all():
+    fine = all(abs(x) <= LARGEST for x in delta.tolist()) and all(SMALLEST <= x <= LARGEST for x in sigma.tolist())
+    if not fine:
         raise ValueError(f"delta_g and sigma_g must be within float32, sigma_g above 0; got {delta} and {sigma}")
     return delta, sigma
 
@@ -83,6 +87,8 @@ def identifiers(name: str, values: Sequence[str]) -> list[str]:
     except TypeError:
         raise TypeError(f"{name} must be a sequence of strings; got {type(values).__name__}") from None
     for value in result:
-        validation.identifier(f"each of {name}", value)
-    validation.unique(name, result)
+        if type(value) is not str or not value:
+            validation.identifier(f"each of {name}", value)
+    if len(set(result)) < len(result):
+        validation.unique(name, result)
     return result

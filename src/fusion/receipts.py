@@ -10,28 +10,28 @@ from fusion.extras import require
 
 FORMAT = "fusion.outcome/1"
 
-Kind = Literal["take", "return", "touch", "unknown"]
+Kind = Literal["take", "return", "hand_over", "touch", "unknown"]
 Decision = Literal["charge", "review", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """One thing that happened at a shelf, and who may have done it.
+    """One thing that happened at a shelf or between two shoppers' hands, and who may have done it.
 
     Parameters
     ----------
     id : str
-        ``fixture:number``.
-    kind : {"take", "return", "touch", "unknown"}
-        By the most probable candidate; "unknown" where most probably nothing of the store was taken or returned.
+        ``fixture:number``, or ``hands:number``.
+    kind : {"take", "return", "hand_over", "touch", "unknown"}
+        By the most probable candidate; "unknown" where most probably nothing of the store moved.
     start_ns, end_ns : int
-        Onset, and when the shelf was quiet again.
+        Onset, and when the shelf was quiet again; or how long the hands were together.
     plates : tuple of str
-        Plates that changed.
+        Plates that changed; none where hands met.
     delta_g, sigma_g : float
-        Change of their sum and its standard deviation, grams; a take is negative.
+        Change of their sum and its standard deviation, grams; a take is negative. 0 where hands met.
     candidates : tuple of Candidate
-        Possible causes, most probable first.
+        Possible causes, most probable first. Of what is handed over there are two: who gave it, who got it.
     """
 
     id: str
@@ -211,5 +211,5 @@ def _line(line: ReceiptLine) -> dict[str, Any]:
 
 
 def _interaction(interaction: Interaction) -> dict[str, Any]:
-    candidates = [{**asdict(c), "terms": dict(c.terms)} for c in interaction.candidates]
+    candidates = [{**c._asdict(), "terms": dict(c.terms)} for c in interaction.candidates]
     return {**asdict(interaction), "candidates": candidates}

@@ -13,6 +13,7 @@ FINEST_G = 1e-3
 FAR_OFF = 6.0
 """So many standard deviations off the catalogue's mass is not the scatter of packages."""
 
+MET = "the hands met as hands do that pass something", "the hands hardly met as hands do that pass something"
 SAYS = {  # term: for it, against it
     "hands": ("a hand of {shopper} was at work there", "no hand of {shopper} was seen at work there"),
     "vision": ("the cameras' classifier saw {product}", "the cameras' classifier saw something else"),
@@ -38,6 +39,8 @@ def term_words(name: str, nats: float, interaction: Interaction, c: Candidate, s
     store : Store or None
         For masses and home places.
     """
+    if name == "hands" and not interaction.plates:
+        return "says next to nothing" if abs(nats) < TELLING else MET[0 if nats > 0.0 else 1]
     if name == "weight":
         return _weight(nats, interaction, c, store)
     if name == "plates":

@@ -28,11 +28,14 @@ def array(
     """
     try:
         raw = np.asarray(value)
-        kinds = "iu" if np.issubdtype(dtype, np.integer) else "iuf"
+        kinds = "iu" if np.dtype(dtype).kind in "iu" else "iuf"
         if raw.size and raw.dtype.kind not in kinds:
             raise TypeError(f"its elements are {raw.dtype}")
-        with np.errstate(over="ignore", invalid="ignore"):  # overflow becomes inf, which the caller may refuse
-            result = np.array(raw, dtype=dtype, order="C")
+        if raw.dtype == dtype:
+            result = np.array(raw, order="C")
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):  # overflow becomes inf, which the caller may refuse
+                result = np.array(raw, dtype=dtype, order="C")
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(
             f"{name} must be an array of {np.dtype(dtype).name}; got {type(value).__name__}: {error}"

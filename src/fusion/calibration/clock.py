@@ -65,7 +65,7 @@ def estimate_clock_offset(
     the farthest reach of an arm (`arm_reach`) and the starts of the interactions that an engine told::
 
         motion_ns, reach_m = arm_reach(frames)
-        starts_ns = [interaction.start_ns for interaction in outcome.interactions]
+        starts_ns = [i.start_ns for i in outcome.interactions if i.plates]
         offset = estimate_clock_offset(motion_ns, starts_ns, intensity=reach_m)
 
     Parameters

@@ -54,7 +54,7 @@ def compare_clocks(store: Store, observations: Iterable[Observation]) -> dict[st
                 sent.add(camera)
                 tracked += [t.targets() for t in tracker.push([observation])]
     tracked += [t.targets() for t in tracker.flush()]
-    starts_ns = [i.start_ns for i in engine.finish().interactions]
+    starts_ns = [i.start_ns for i in engine.finish().interactions if i.plates]
     sources = [{"kind": "targets", "source": "targets", **_ahead(_compared(targets, starts_ns))}] if targets else []
     common = _compared(tracked, starts_ns)
     for known, offset_s, sigma_s in zip(store.cameras, *tracker.clocks, strict=True):

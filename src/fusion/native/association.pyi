@@ -14,3 +14,12 @@ def hand_log_likelihood(
     s: Any,
 ) -> NDArray[float64]: ...
 def log_echo(total: float, var: float, earlier: float, earlier_var: float, null: float, s: Any) -> float: ...
+def lot_gains(
+    moved: NDArray[int32],
+    sums: NDArray[float64],
+    lots: NDArray[float64],
+    mass_g: NDArray[float64],
+    same: float,
+    gains: NDArray[float64],
+    s: Any,
+) -> None: ...

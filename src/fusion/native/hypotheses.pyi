@@ -1,6 +1,6 @@
 from typing import Any
 
-from numpy import float64, int32
+from numpy import float64, int32, uint8
 from numpy.typing import NDArray
 
 def update(
@@ -25,6 +25,19 @@ def update(
     chosen: NDArray[float64],
     s: Any,
 ) -> tuple[int, int]: ...
+def ask(
+    parts: NDArray[int32],
+    log_score: NDArray[float64],
+    first_joint: int,
+    null: float,
+    plates: NDArray[int32],
+    facings: int,
+    owners: NDArray[int32],
+    carried: NDArray[uint8],
+    back: NDArray[uint8],
+    found: NDArray[uint8],
+    s: Any,
+) -> None: ...
 def forget(
     owner: int,
     weight: NDArray[float64],
@@ -46,3 +59,11 @@ def join(
     s: Any,
 ) -> int: ...
 def certain(count: NDArray[int32], records: NDArray[int32], owner: int) -> bool: ...
+def add_to_all(
+    found: NDArray[int32],
+    count: NDArray[int32],
+    records: NDArray[int32],
+    new_count: NDArray[int32],
+    new_records: NDArray[int32],
+) -> None: ...
+def list_doubts(count: NDArray[int32], records: NDArray[int32], doubtful: NDArray[int32]) -> int: ...

@@ -10,6 +10,7 @@ import numpy as np
 
 COMPILED = (
     "box_distance2",
+    "bell",
     "hand_log_likelihood",
     "place_sum",
     "log_any_mass",
@@ -19,6 +20,7 @@ COMPILED = (
     "log_outside",
     "log_split",
     "log_echo",
+    "lot_gains",
 )
 
 
@@ -33,6 +35,11 @@ def box_distance2(x: Any, center: Any, axes: Any, half: Any) -> float:
         if out > 0.0:
             d2 += out * out
     return d2
+
+
+def bell(d2: float, var: float, nats: float) -> float:
+    """Gaussian, up to a factor, and 0 where it is less than its peak by more than `nats`: most hands are far away."""
+    return 0.0 if d2 > 2.0 * var * nats else exp(d2 * (-0.5 / var)) * (1.0 / sqrt(var))
 
 
 def hand_log_likelihood(
@@ -65,6 +72,9 @@ def hand_log_likelihood(
     result = np.empty((shoppers, places))
     peak = s.bystander_m / sqrt(pi / 2.0)
     reach2, miss2 = s.reach_sigma_m * s.reach_sigma_m, s.miss_sigma_m * s.miss_sigma_m
+    # What is less than 1e-18 of a track that was another's is nothing beside it.
+    highest = peak / min(s.reach_sigma_m, s.miss_sigma_m)
+    nats = min(max(41.5 + log(highest / s.track_swap), 0.0), 708.0)
     for i in range(shoppers):
         for b in range(places):
             near, off, seen = 0.0, 0.0, 0.0
@@ -76,10 +86,9 @@ def hand_log_likelihood(
                     d2 = np.inf
                     for k in range(place_start[b], place_start[b + 1]):
                         d2 = min(d2, box_distance2(x, center[k], axes[k], half[k]))
-                    v, w = reach2 + var[t, i, h], miss2 + var[t, i, h]
                     seen += when[t]
-                    near += when[t] * exp(-0.5 * d2 / v) / sqrt(v)
-                    off += when[t] * exp(-0.5 * d2 / w) / sqrt(w)
+                    near += when[t] * bell(d2, reach2 + var[t, i, h], nats)
+                    off += when[t] * bell(d2, miss2 + var[t, i, h], nats)
             if seen > 0.0:
                 ratio = ((1.0 - s.track_miss) * near + s.track_miss * off) * (peak / seen)
                 result[i, b] = log((1.0 - s.track_swap) * ratio + s.track_swap)
@@ -162,3 +171,38 @@ def log_echo(total: float, var: float, earlier: float, earlier_var: float, null:
     back = log(s.echo) + log_normal(total + earlier, v)
     anything = log(null) + log_any_mass(total, s)
     return log_sum(back, anything) - anything
+
+
+def lot_gains(moved: Any, sums: Any, lots: Any, mass_g: Any, same: float, gains: Any, s: Any) -> None:
+    """Write the log-likelihood ratios of what known lots weigh against the catalogue.
+
+    Parameters
+    ----------
+    moved : (R, 4) int32
+        Product, signed units, place, and where its lots end; they begin where those before end.
+    sums : (1 + J, 2) float64
+        The change over each place, grams, and its variance.
+    lots : (M, 2) float64
+        Grams of lots any one of which may have moved, and the variance with which they are known.
+    mass_g : (N,) float64
+        Catalogue; NaN where it says nothing, nor do lots then.
+    same : float
+        Probability that it was one of them.
+    gains : (R,) float64
+        Written.
+    s : AssociationSettings
+    """
+    first = 0
+    for r in range(len(moved)):
+        product, units, place, end = moved[r, 0], moved[r, 1], moved[r, 2], moved[r, 3]
+        total, var = sums[place, 0], sums[place, 1]
+        gains[r] = 0.0
+        if not isnan(mass_g[product]):
+            catalogue = log_mass(total, var, mass_g[product], units, s)
+            if catalogue > -np.inf:
+                known = -np.inf
+                for k in range(first, end):
+                    known = log_sum(known, log_normal(abs(total) - lots[k, 0], var + lots[k, 1]))
+                known -= log(float(end - first))
+                gains[r] = log_sum(log(same) + known, log(1.0 - same) + catalogue) - catalogue
+        first = end

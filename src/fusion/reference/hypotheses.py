@@ -10,18 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from fusion.reference.records import add, certain, forget, join, merge, normalise, units
+from fusion.reference.records import add, add_to_all, certain, forget, join, list_doubts, merge, normalise, units
 
 COMPILED = (
     "lacks",
     "log_feasible",
     "apply",
+    "may_have",
     "most_feasible",
+    "ask",
     "branch_out",
     "update",
 )
 
-__all__ = ["BRANCHES", "STAFF", "certain", "forget", "join", "update"]
+__all__ = ["BRANCHES", "STAFF", "add_to_all", "ask", "certain", "forget", "join", "list_doubts", "update"]
 
 STAFF = 1 << 30
 """Owners from here on are staff."""
@@ -55,7 +57,7 @@ def log_feasible(
     result += log(1.0 - s.misplacing) + log(float(facings)) if part[3] > 0 else log(s.misplacing)
     if part[0] >= STAFF or lacks(part, records, count):
         return result, part[0] < STAFF
-    return result - log(float(units(records, count, part[0], -1))), False
+    return result - log(float(max(units(records, count, part[0], -1), quantity))), False
 
 
 def apply(part: Any, source: int, records: Any, count: int, plates: Any, main_plate: int) -> int:
@@ -78,15 +80,69 @@ def apply(part: Any, source: int, records: Any, count: int, plates: Any, main_pl
     return count
 
 
-def most_feasible(parts: Any, facings: int, s: Any) -> float:
-    """Most that `log_feasible` may come to for the parts of an explanation."""
+def may_have(owners: Any, carried: Any, owner: int, product: int) -> bool:
+    """Tell whether an owner has a product in some hypothesis; of owners who are not listed, it is not known."""
+    for i in range(len(owners)):
+        if owners[i] == owner:
+            return bool(carried[i, product] != 0)
+    return True
+
+
+def most_feasible(parts: Any, plates: Any, products: int, facings: int, owners: Any, carried: Any, s: Any) -> float:
+    """Most that `log_feasible` may come to for the parts of an explanation, given what owners have at all."""
     result = 0.0
     for part in parts:
-        if part[1] >= 0:
-            result += log(1.0 - s.returning if part[2] < 0 or part[0] >= STAFF else s.returning)
-            if part[2] > 0:
-                result += log(1.0 - s.misplacing) + log(float(facings)) if part[3] > 0 else log(s.misplacing)
+        product = part[1]
+        if product < 0:
+            continue
+        result += log(1.0 - s.returning if part[2] < 0 or part[0] >= STAFF else s.returning)
+        if part[2] < 0:
+            known = bool(part[3] > 0)
+            for k in range(len(plates)):
+                known = known or may_have(owners, carried, -1 - plates[k], product)
+            if not known:
+                result += log(s.stray) - log(float(products))
+            continue
+        result += log(1.0 - s.misplacing) + log(float(facings)) if part[3] > 0 else log(s.misplacing)
+        if part[0] < STAFF and not may_have(owners, carried, part[0], product):
+            result += max(log(s.foreign) - log(float(products)), log(s.handing_over))
     return result
+
+
+def ask(
+    parts: Any, log_score: Any, first_joint: int, null: float, plates: Any, facings: int, owners: Any, carried: Any,
+    back: Any, found: Any, s: Any,
+) -> None:  # fmt: skip
+    """Mark the products of which `update` wants to know who has them, and which of the plates has them.
+
+    Explanations that surely weigh nothing beside the null, or a take of all from its facing, ask for nothing.
+
+    Parameters
+    ----------
+    parts, log_score, first_joint, plates, facings, s
+        As of `update`.
+    null : float
+        Score of the null in the hypothesis where it weighs most, over the weight of the heaviest.
+    owners : (n,) int32, carried : (n, N) uint8
+        Which products these shoppers and plates have in some hypothesis.
+    back, found : (N,) uint8
+        Written: products that are returned, and such as may lie on the event's plates and are taken.
+    """
+    reach, surely = np.empty(len(log_score)), null
+    for e in range(1, len(log_score)):
+        reach[e] = log_score[e] + most_feasible(parts[e], plates, len(back), facings, owners, carried, s)
+        plain = e < first_joint
+        for part in parts[e]:
+            plain = plain and (part[1] < 0 or (part[2] < 0 and part[3] > 0))
+        if plain:
+            surely = max(surely, reach[e])
+    for e in range(1, len(log_score)):
+        if reach[e] >= surely + log(s.negligible) - 1e-6:
+            for part in parts[e]:
+                if part[1] >= 0 and part[2] > 0:
+                    back[part[1]] = 1
+                if part[1] >= 0 and part[2] < 0 and part[3] == 0:
+                    found[part[1]] = 1
 
 
 def branch_out(
@@ -133,7 +189,9 @@ def update(
     Parameters
     ----------
     weight : (H,) float64, count : (H,) int32, records : (H, R, 3) int32
-        Hypotheses: log-weight and sorted records (owner, product, quantity).
+        Hypotheses: log-weight and sorted records (owner, product, quantity). Where something is written elsewhere, for
+        all hypotheses alike, units may stand under another product, and of products that nobody returns, or takes from
+        the plates on which they lie, the records may tell what is more or less.
     echo, together : (H,) float64
         In each hypothesis, for what it knows of an earlier event: log-likelihood ratio of the null, and of the
         explanations from `first_joint` on, which explain both events as one.
@@ -160,9 +218,9 @@ def update(
     hypotheses, columns : int
         How many were written.
     """
-    reach = np.empty(len(log_score))
+    reach, nobody, nothing = np.empty(len(log_score)), np.empty(0, np.int32), np.empty((0, 0), np.uint8)
     for e in range(len(log_score)):
-        reach[e] = log_score[e] + most_feasible(parts[e], facings, s)
+        reach[e] = log_score[e] + most_feasible(parts[e], plates, products, facings, nobody, nothing, s)
     order = np.argsort(-reach, kind="mergesort")
     negligible = log(s.negligible)
     room = len(weight) * (len(order) + 1)

@@ -1,7 +1,8 @@
 """Records: what everybody carries and what lies misplaced, in one hypothesis and in many.
 
 A hypothesis is a list of records (owner, product, quantity), sorted, quantities above 0: an owner >= 0 is a shopper,
-``-1 - plate`` a plate on which the product lies misplaced. A cluster is a set of hypotheses with log-weights.
+``-1 - plate`` a plate on which the product lies misplaced. Where it tells how it differs from what is written
+elsewhere, quantities are not 0. A cluster is a set of hypotheses with log-weights.
 """
 
 from math import exp, log
@@ -9,7 +10,20 @@ from typing import Any
 
 import numpy as np
 
-COMPILED = ("units", "add", "remove", "same_state", "merge", "normalise", "forget", "join", "certain")
+COMPILED = (
+    "units",
+    "add",
+    "remove",
+    "same_state",
+    "merge",
+    "normalise",
+    "forget",
+    "join",
+    "certain",
+    "before",
+    "add_to_all",
+    "list_doubts",
+)
 
 
 def units(records: Any, count: int, owner: int, product: int) -> int:
@@ -22,13 +36,13 @@ def units(records: Any, count: int, owner: int, product: int) -> int:
 
 
 def add(records: Any, count: int, owner: int, product: int, quantity: int) -> int:
-    """Add to a record, keeping records sorted and positive; return the new count."""
+    """Add to a record, keeping records sorted and other than 0; return the new count."""
     i = 0
     while i < count and (records[i, 0] < owner or (records[i, 0] == owner and records[i, 1] < product)):
         i += 1
     if i < count and records[i, 0] == owner and records[i, 1] == product:
         records[i, 2] += quantity
-        if records[i, 2] > 0:
+        if records[i, 2] != 0:
             return count
         for k in range(i, count - 1):
             for c in range(3):
@@ -159,3 +173,44 @@ def certain(count: Any, records: Any, owner: int) -> bool:
         if i < count[h] and records[h, i, 0] == owner:
             return False
     return True
+
+
+def before(a: Any, b: Any) -> bool:
+    """Tell whether one comes before another in the order of records."""
+    return bool(a[0] < b[0] if a[0] != b[0] else a[1] < b[1])
+
+
+def add_to_all(found: Any, count: Any, records: Any, new_count: Any, new_records: Any) -> None:
+    """Add sorted records `found` (n, 3) to each hypothesis, as the new ones receive it, with room for n more."""
+    for h in range(len(count)):
+        i, k, n = 0, 0, 0
+        while i < count[h] or k < len(found):
+            own = i < count[h] and (k == len(found) or not before(found[k], records[h, i]))
+            other = k < len(found) and (i == count[h] or not before(records[h, i], found[k]))
+            record = records[h, i] if own else found[k]
+            new_records[h, n, 0], new_records[h, n, 1] = record[0], record[1]
+            new_records[h, n, 2] = record[2] + found[k, 2] if own and other else record[2]
+            n += new_records[h, n, 2] != 0
+            i += own
+            k += other
+        new_count[h] = n
+
+
+def list_doubts(count: Any, records: Any, doubtful: Any) -> int:
+    """List of which products of whose there are records, sorted, each once; return how many.
+
+    `doubtful` is (H R, 2) int32.
+    """
+    n = 0
+    for h in range(len(count)):
+        at = 0
+        for i in range(count[h]):
+            while at < n and before(doubtful[at], records[h, i]):
+                at += 1
+            if at == n or before(records[h, i], doubtful[at]):
+                for k in range(n, at, -1):
+                    doubtful[k, 0], doubtful[k, 1] = doubtful[k - 1, 0], doubtful[k - 1, 1]
+                doubtful[at, 0], doubtful[at, 1] = records[h, i, 0], records[h, i, 1]
+                n += 1
+            at += 1
+    return n
