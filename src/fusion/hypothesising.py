@@ -173,7 +173,7 @@ class Hypothesiser:
         )  # fmt: skip
         self.look_alikes.watch(cause, cluster)
         if len(readings) > 1:
-            share += joint_share
+            share[:kept] += joint_share[:kept]
         node = self.beliefs.node([(cluster.node, share[:kept])], cause=cause)
         if len(readings) > 1:
             node.joint_causes, node.joint_share = earlier, joint_share[:kept]
