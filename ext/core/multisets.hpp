@@ -13,13 +13,11 @@ inline void put_parts(const Choice& c, double weight, const Setting& with, Expla
     const double everybody = std::log(static_cast<double>(who.n));
     const double either = c.n == 2 && c.sign[0] != c.sign[1] ? std::log(with.s.exchanging) : 0.0;
     const double prior = (c.n - 1) * std::log(with.s.coincidence) - c.n * everybody + either;
-    std::size_t total = 1, k[kParts] = {};
-    for (int i = 0; i < c.n; ++i) total *= who.n;
-    for (std::size_t code = 0; code < total; ++code) {
-        std::size_t rest = code;
+    const auto put_chosen = [&](std::size_t code) {
+        std::size_t k[kParts] = {};
         for (int i = c.n - 1; i >= 0; --i) {
-            k[i] = rest % who.n;
-            rest /= who.n;
+            k[i] = code % who.n;
+            code /= who.n;
         }
         double hand = 0.0, look = 0.0;
         bool ordered = true, alike = true;
@@ -37,6 +35,14 @@ inline void put_parts(const Choice& c, double weight, const Setting& with, Expla
             alike &= same && k[i - 1] == k[i];  // that is several units of one item
         }
         if (ordered && !alike && weight + hand + prior + look >= with.floor) out.put(list, weight, hand, prior, look);
+    };
+    std::size_t others = 1;  // choices of all but the first
+    for (int i = 1; i < c.n; ++i) others *= who.n;
+    constexpr double kRounding = 1e-9;
+    for (std::size_t first = 0; first < who.n; ++first) {
+        const double most = who.hand(first, c.item[0].place) + who.look(first, c.item[0].product);
+        if (weight + most + (c.n - 1) * with.nearest + prior < with.floor - kRounding) continue;
+        for (std::size_t code = first * others; code < (first + 1) * others; ++code) put_chosen(code);
     }
 }
 
