@@ -267,6 +267,47 @@ void check_join_and_forget(Random& random, const World& w, Held held) {
     if (!fusion::certain(view, owner)) fail("somebody who left still has something");
 }
 
+void check_differences(const World& w, Held held) {
+    const fusion::Hypotheses in = held.view();
+    std::vector<fusion::Record> first(in.row(0), in.row(0) + in.count[0]);
+    std::int32_t most = 0, total = 0;
+    for (std::int32_t n : held.count) most = std::max(most, n);
+    for (fusion::Record& r : first) r.quantity = -r.quantity;
+    Held apart(held.weight.size(), static_cast<std::size_t>(most) + first.size());
+    fusion::Hypotheses out = apart.view();
+    fusion::add_to_all(first.data(), first.size(), in, out);
+    if (apart.count[0] != 0) fail("a hypothesis that differs from itself");
+    for (std::int32_t n : apart.count) total += n;
+    std::vector<fusion::Doubt> doubtful(static_cast<std::size_t>(total));
+    const std::size_t doubts = fusion::list_doubts(out, doubtful.data());
+    for (std::size_t i = 1; i < doubts; ++i) {
+        if (!fusion::before(doubtful[i - 1], doubtful[i])) fail("doubts out of order");
+    }
+    Held whole(held.weight.size(), apart.stride + first.size());
+    for (fusion::Record& r : first) r.quantity = -r.quantity;
+    fusion::Hypotheses again = whole.view();
+    fusion::add_to_all(first.data(), first.size(), out, again);
+    for (std::size_t h = 0; h < in.n; ++h) {
+        if (!fusion::same_state(in.row(h), in.count[h], again.row(h), again.count[h]))
+            fail("a difference that is lost");
+    }
+    const fusion::Moved moved[] = {{0, 1, 0, 1}, {static_cast<std::int32_t>(w.products) - 1, -1, 0, 3}};
+    const fusion::Known sum{w.delta[0], w.sigma[0] * w.sigma[0]}, lots[] = {{500.0, 1.0}, {300.0, 4.0}, {0.0, 1.0}};
+    double gains[2];
+    fusion::lot_gains(moved, 2, &sum, lots, w.mass.data(), 0.9, gains, w.s);
+    if (std::isnan(gains[0]) || std::isnan(gains[1])) fail("a gain that is no number");
+}
+
+void check_ask(Random& random, const World& w, Explained& found) {
+    const std::size_t e = found.score.size();
+    const std::int32_t plate = 0, owners[] = {-1, 0};
+    const fusion::Scene scene{&plate, 1, 0, 0, static_cast<std::int32_t>(w.products), 20};
+    Bytes carried(2 * w.products), back(w.products), lying(w.products);
+    for (std::uint8_t& mark : carried) mark = random() % 2;
+    fusion::ask(found.view(e), 1 + random() % e, found.score[0], scene, {owners, 2, w.products, carried.data()}, w.s,
+                back.data(), lying.data());
+}
+
 void check_hands(Random& random, World& w) {
     const std::size_t frames = random() % 4, sides = 1 + random() % 2, places = 1 + w.facings;
     constexpr double kOdd[] = {NAN, HUGE_VAL, -HUGE_VAL, 3.4e38};
@@ -306,6 +347,8 @@ void check(Random& random) {
     }
     check_hands(random, w);
     Held held = draw_hypotheses(random, w);
+    check_differences(w, held);
+    check_ask(random, w, found);
     Held updated = check_update(random, w, held, found);
     check_transfer(random, w, updated);
     check_join_and_forget(random, w, updated);
