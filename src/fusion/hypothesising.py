@@ -94,10 +94,11 @@ class Hypothesiser:
             terms[own, 0] += gain
             score[own] += gain
         echo, together = self._of_before(cluster, readings[0], null, earlier)
+        heaviest = float((cluster.weight + echo).max() - cluster.weight.max()) if earlier else 0.0
         back, found = np.zeros((2, len(self._mass_g)), np.uint8)
         self._hypotheses.ask(
-            parts, score, int(ends[0]), float(score[0] + (cluster.weight + echo).max() - cluster.weight.max()), plates,
-            self._facings, np.array(asked, np.int32), carried, back, found, self._settings,
+            parts, score, int(ends[0]), float(score[0]) + heaviest, plates, self._facings, np.array(asked, np.int32),
+            carried, back, found, self._settings,
         )  # fmt: skip
         self.beliefs.unfold(cluster, _marked(back), _marked(found), set(owners.tolist()))
         return self._update(cluster, readings, plates, parts, terms, score, ends, echo, together, doubted, earlier)
