@@ -12,7 +12,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 
 namespace fusion {
@@ -121,13 +120,14 @@ inline double hand_at_place(const HandPaths& hands, std::size_t i, const Boxes& 
 
 /// The first place of the same boxes: an event's own plates are most often those of one facing.
 inline std::size_t first_alike(const Boxes& boxes, std::size_t b) {
-    const auto run = [&boxes](std::size_t place) { return boxes.place_start + place; };
+    const int32_t *start = boxes.place_start, n = start[b + 1] - start[b];
+    const auto equal = [](const double* x, const double* y, int32_t size) { return std::equal(x, x + size, y); };
     const auto same = [&](std::size_t a) {
-        const std::size_t n = static_cast<std::size_t>(run(b)[1] - run(b)[0]);
-        const auto alike = [n](const auto* x, const auto* y) { return n == 0 || !std::memcmp(x, y, n * sizeof(*x)); };
-        return run(a)[1] - run(a)[0] == run(b)[1] - run(b)[0] &&
-               alike(boxes.center + *run(a), boxes.center + *run(b)) &&
-               alike(boxes.axes + *run(a), boxes.axes + *run(b)) && alike(boxes.half + *run(a), boxes.half + *run(b));
+        const int32_t one = start[a], other = start[b];
+        if (start[a + 1] - one != n || n == 0) return false;
+        return equal(boxes.center[one], boxes.center[other], 3 * n) &&
+               equal(boxes.axes[one][0], boxes.axes[other][0], 9 * n) &&
+               equal(boxes.half[one], boxes.half[other], 3 * n);
     };
     std::size_t a = 0;
     while (a < b && !same(a)) ++a;
