@@ -270,6 +270,15 @@ CHANGES = st.lists(
 )
 
 
+def test_what_settles_two_events_at_once() -> None:
+    """One that nobody can tell anything about, and one that only one hypothesis survives."""
+    shop = Shop()
+    shop.event({"p0": -500.0, "p1": -500.0}, None, None, sigma_g=3e38)
+    shop.event({"p0": 1.5867839746204863e37}, None, None, sigma_g=1.2e-38)
+    causes = shop.associator._causes.values()
+    assert [c.probability.sum() for c in causes if c.probability is not None] == [pytest.approx(1), pytest.approx(1)]
+
+
 class TestProperties:
     @settings(max_examples=60, deadline=None)
     @given(CHANGES)

@@ -86,8 +86,9 @@ class Beliefs:
             del self._clusters[owner]
         cluster.owners = set(cluster.doubts)
         if len(cluster.weight) == 1:
-            for cause in cluster.causes():
-                cause.settle(cluster.probability(cause))
+            found = [(cause, cluster.probability(cause)) for cause in cluster.causes()]  # all, before any is settled
+            for cause, probability in found:
+                cause.settle(probability)
 
     def forget(self, owner: int) -> None:
         """Drop an owner: what remains open is about the others."""
