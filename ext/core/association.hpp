@@ -114,7 +114,7 @@ inline double hand_at_place(const HandPaths& hands, std::size_t i, const Boxes& 
         }
     }
     if (!(seen > 0.0)) return std::log(s.track_miss);
-    const double ratio = ((1.0 - s.track_miss) * near + s.track_miss * off) * (peak / seen);
+    const double ratio = ((1.0 - s.track_miss) * near + s.track_miss * off) / seen * peak;
     return std::log((1.0 - s.track_swap) * ratio + s.track_swap);
 }
 

@@ -267,7 +267,7 @@ class Associator:
         """
         look_alikes, found = self._hypothesiser.look_alikes, set()
         for cause, pair in look_alikes.of(self._owners.get(shopper, STAFF)):
-            if look_alikes.is_open(cause, pair, self._probability(cause)):
+            if look_alikes.is_open(cause, pair, probability_of(cause)):
                 found |= {self._products[product] for product in pair[1:]}
         return found
 

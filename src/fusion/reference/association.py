@@ -90,7 +90,7 @@ def hand_log_likelihood(
                     near += when[t] * bell(d2, reach2 + var[t, i, h], nats)
                     off += when[t] * bell(d2, miss2 + var[t, i, h], nats)
             if seen > 0.0:
-                ratio = ((1.0 - s.track_miss) * near + s.track_miss * off) * (peak / seen)
+                ratio = ((1.0 - s.track_miss) * near + s.track_miss * off) / seen * peak
                 result[i, b] = log((1.0 - s.track_swap) * ratio + s.track_swap)
             else:
                 result[i, b] = log(s.track_miss)
