@@ -188,11 +188,12 @@ class Likelihood:
 
 def test_a_busy_day_is_the_same(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     with backends.use_backend("native"):
-        twins = {
+        twins: dict[str, Any] = {
             "explanations": Explanations(backends.kernels("explanations")),
             "hypotheses": Beliefs(backends.kernels("hypotheses")),
             "association": Likelihood(backends.kernels("association")),
         }
+        twins["transfers"] = backends.kernels("transfers")
     monkeypatch.setattr(backends, "kernels", twins.__getitem__)
     shop = Shop()
     for _ in range(120):
