@@ -187,12 +187,13 @@ inline double log_mass(Sum sum, double mass, int32_t quantity, const Association
     return log_sum(std::log(1.0 - s.wrong_mass) + right, std::log(s.wrong_mass) + wrong);
 }
 
-/// Log-density (per gram) of the change of a plate outside the places: cross-talk, or what reaches over to it.
+/// Log-density (per gram) of the change of a plate outside the places: cross-talk, or what reaches over to it,
+/// which is no more than what moved.
 inline double log_outside(double delta, double sigma, double scale, const AssociationSettings& s) {
     const double cross = s.cross_talk * scale;
     const double v = sigma * sigma + cross * cross;
     const double near = std::exp(-0.5 * delta * delta / v) / std::sqrt(2.0 * kPi * v);
-    return std::log((1.0 - s.overhang) * near + s.overhang / scale);
+    return std::log((1.0 - s.overhang) * near + (std::abs(delta) <= scale ? s.overhang / scale : 0.0));
 }
 
 /// Log-density of the change per plate given its sum over places a and b: uniform inside, cross-talk outside.

@@ -141,11 +141,15 @@ def log_mass(total: float, var: float, mass: float, quantity: int, s: Any) -> fl
 
 
 def log_outside(delta: float, sigma: float, scale: float, s: Any) -> float:
-    """Log-density (per gram) of the change of a plate outside the places: cross-talk, or what reaches over to it."""
+    """Log-density (per gram) of the change of a plate outside the places: cross-talk, or what reaches over to it.
+
+    That is no more than what moved.
+    """
     cross = s.cross_talk * scale
     v = sigma * sigma + cross * cross
     near = exp(-0.5 * delta * delta / v) / sqrt(2.0 * pi * v)
-    return log((1.0 - s.overhang) * near + s.overhang / scale)
+    density = (1.0 - s.overhang) * near + (s.overhang / scale if abs(delta) <= scale else 0.0)
+    return log(density) if density > 0.0 else -np.inf
 
 
 def log_split(a: int, b: int, moved_g: float, delta_g: Any, sigma_g: Any, inside: Any, s: Any) -> float:
