@@ -212,7 +212,7 @@ def echo(step: Step, earlier: Step) -> float:
     """How much likelier the null is after a null: what came may go."""
     grams, sigma = step.arguments["delta_g"], step.arguments["sigma_g"]
     size = np.abs(grams)
-    own = (size == size.max()) | (size > np.maximum(4 * sigma, 3 * S.cross_talk * size.max()))
+    own = (size == size.max()) | (size > np.maximum(4 * sigma, 2 * S.cross_talk * size.max()))
     same = [
         p in {q for q, o in zip(step.arguments["plates"], own, strict=True) if o} for p in earlier.arguments["plates"]
     ]

@@ -65,7 +65,7 @@ class Places:
         """
         size = np.abs(delta_g).tolist()
         most = max(size)
-        noise = [max(4 * sigma, 3 * cross_talk * most) for sigma in sigma_g.tolist()]
+        noise = [max(4 * sigma, 2 * cross_talk * most) for sigma in sigma_g.tolist()]
         return self._touched(plates.tobytes(), bytes(x == most or x > n for x, n in zip(size, noise, strict=True)))
 
     def boxes(self, plates: NDArray[np.int32], inside: NDArray[np.uint8]) -> Boxes:
