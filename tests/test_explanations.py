@@ -67,7 +67,7 @@ def outside(delta: float, moved: float, var: float = 1.0, s: AssociationSettings
     """Density of the change of a plate that is in no place of what moved."""
     scale = max(moved, s.lightest_g)
     cross = stats.norm.pdf(delta, scale=sqrt(var + (s.cross_talk * scale) ** 2))
-    return float((1 - s.overhang) * cross + s.overhang / scale)
+    return float((1 - s.overhang) * cross + s.overhang / scale * (abs(delta) <= scale))
 
 
 class TestKnownAnswers:
@@ -124,6 +124,16 @@ class TestKnownAnswers:
         expected = (1 - S.overhang) * of_mass(200, 200) * outside(3, 200)
         expected += S.overhang * of_mass(203, 200, var=2) / 203
         assert found[((0, 0, -1, 1),)] == pytest.approx(log((1 - S.more_units) * expected), rel=1e-12)
+
+    def test_no_more_reaches_over_than_there_is(self) -> None:
+        """-230 g beside a thing of 200 g are not its own; -190 g may be."""
+        more, less = (told(event([-200.0, d], [[1, 1], [1, 0]], [0], [200.0])) for d in (-230.0, -190.0))
+        both = S.overhang * of_mass(430, 200, var=2) / 430
+        assert more[((0, 0, -1, 1),)] == pytest.approx(log((1 - S.more_units) * both), rel=1e-12)
+        assert outside(190, 200) > S.overhang / 200
+        expected = (1 - S.overhang) * of_mass(200, 200) * outside(190, 200)
+        expected += S.overhang * of_mass(390, 200, var=2) / 390
+        assert less[((0, 0, -1, 1),)] == pytest.approx(log((1 - S.more_units) * expected), rel=1e-12)
 
     def test_two_products_on_two_plates(self) -> None:
         """Two independent sums, each on its only plate."""

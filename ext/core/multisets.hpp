@@ -157,6 +157,7 @@ inline void explain(const Event& e, const Shoppers& who, const Goods& goods, dou
     for (std::size_t k = 0; k < e.n; ++k) {
         if (e.inside[k]) moved += std::fabs(e.delta_g[k]);
     }
+    for (std::size_t k = 0; k < e.n; ++k) moved = std::max(moved, std::fabs(e.delta_g[k]));  // no plate showed more
     const double anything = log_any_mass(moved, s) + log_split(e, 0, 0, moved, s);
     const double touch = log_touch(who);
     out.put({kAbsent, kAbsent, kAbsent}, anything, touch, std::log(null), 0.0);

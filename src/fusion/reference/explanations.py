@@ -152,6 +152,8 @@ def explain(
     for k in range(len(delta_g)):
         if inside[0, k]:
             moved += abs(delta_g[k])
+    for k in range(len(delta_g)):
+        moved = max(moved, abs(delta_g[k]))  # whatever it was, no plate showed more
     weight = log_any_mass(moved, s) + log_split(0, 0, moved, delta_g, sigma_g, inside, s)
     touch = log_touch(hands)
     n = put(parts, terms, log_score, 0, weight, touch, log(null), 0.0)
