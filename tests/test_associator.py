@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from crosscheck import agree
-from fusion.association import AssociationSettings, Associator, Candidate
+from fusion.association import AssociationSettings, Associator, Candidate, Joint
 from fusion.store import Box, Facing, Fixture, Plate, Product, Shelf, Store
 
 PRODUCTS = {"cola": 500.0, "soup": 300.0, "tuna": 300.0, "rice": 1000.0, "tea": np.nan, "mint": 30.0}
@@ -438,3 +438,27 @@ class TestBadArguments:
         for delta_g in ([np.nan, 1], [1e300, 1], [1], "x"):
             with pytest.raises((ValueError, TypeError), match="delta_g"):
                 agree(lambda delta_g=delta_g: run(delta_g))
+
+
+class TestJoints:
+    """Several events that may be one: a thing of 300 g that was told in two pieces."""
+
+    def pieces(self, *earlier: tuple[int, ...]) -> list[Candidate]:
+        shop = Shop()
+        shop.event({"p1": -180.0}, "p1", None)
+        joints = [Joint(names, ["p1"], [-300.0], [1.0]) for names in earlier]
+        shop.associator.associate(2, ["p1"], [-120.0], [1.0], ["ann"], at("p1"), joints=joints)
+        return shop.associator.candidates(2)
+
+    def test_both_as_one(self) -> None:
+        best, *_ = self.pieces((1,))
+        assert cause(best) == ("ann", "soup", -1)
+        assert best.probability > 0.9
+
+    def test_one_by_itself_is_less_sure(self) -> None:
+        assert max(c.probability for c in self.pieces()) < 0.7
+
+    @pytest.mark.parametrize("earlier", [[()], [(7,)], [(1,), (1,)], [(1,), (7, 1)], [("2", [])]])
+    def test_names_that_are_none(self, earlier: list[Any]) -> None:
+        with pytest.raises((ValueError, TypeError), match=r"earlier|key must"):
+            self.pieces(*earlier)

@@ -1,7 +1,7 @@
 """Association: weight events and hand paths in; who took or returned what, and how sure, out."""
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,7 @@ from fusion.beliefs import Basket
 from fusion.candidates import Candidate, candidates
 from fusion.clusters import Cause, probability_of
 from fusion.hypothesising import Hypothesiser
+from fusion.joint import Joint, earlier_of
 from fusion.meetings import MeetingSettings
 from fusion.places import Places
 from fusion.readings import LARGEST, Paths, Reading, identifiers, read_grams, read_paths
@@ -22,31 +23,6 @@ from fusion.transfers import Transfers
 __all__ = ["AssociationSettings", "Associator", "Candidate", "Joint"]
 
 Array = NDArray[Any]
-
-
-class Joint(NamedTuple):
-    """Earlier events and this one as one: what happened if those were none of their own.
-
-    Parameters
-    ----------
-    earlier : tuple of hashable
-        Names the earlier events, the latest first.
-    plates : sequence of str
-        Those of both.
-    delta_g, sigma_g : (n,) float64
-        From before the earlier event to after this one, grams.
-    when : (T,) float64, optional
-        As of `Associator.associate`, for both as one.
-    vision : (S, N) float64, optional
-        What was seen in both; by default what was seen in this one.
-    """
-
-    earlier: tuple[Hashable, ...]
-    plates: Sequence[str]
-    delta_g: ArrayLike
-    sigma_g: ArrayLike
-    when: ArrayLike | None = None
-    vision: ArrayLike | None = None
 
 
 class Associator:
@@ -175,10 +151,7 @@ class Associator:
         paths = read_paths(hands_m, hands_var_m2, when, len(shoppers))
         readings = [self._reading(plates, delta_g, sigma_g, paths)]
         looks = [self._look(vision, len(shoppers))]
-        for name in (name for joint in joints for name in joint.earlier):
-            if name not in self._causes:
-                raise ValueError(f"earlier of joint must name an associated event; got {name!r}")
-        earlier = [self._causes[name] for name in joints[-1].earlier] if joints else []
+        earlier = [self._causes[name] for name in earlier_of(joints, self.knows)]
         if not joints and readings[0].main_plate in self._last:
             earlier = [self._last[readings[0].main_plate]]
         earlier = self._hypothesiser.possible_parts(earlier)
