@@ -11,13 +11,13 @@ from functools import partial
 
 from fusion import validation
 from fusion.accounts import Party, Visits
-from fusion.association import Associator, Joint
+from fusion.association import Associator
 from fusion.carts import cart
 from fusion.confidence import ConfidenceModel
 from fusion.engine_settings import EngineSettings
 from fusion.fixture_scales import Scale
 from fusion.hand_watch import HandWatch
-from fusion.interactions import begun, caused, met, span_of, when_grasped
+from fusion.interactions import begun, caused, joints_of, met, span_of, when_grasped
 from fusion.looks import FOREVER_NS, Looks, Span
 from fusion.meetings import Meetings
 from fusion.observations import DeviceEvents, GateEvent, ItemScores, Observation, ScalePacket, TagReads, Targets
@@ -208,15 +208,7 @@ class Engine:
         paths = self._sight.between(start_ns - self._grasp_ns, event.end_ns + self._grasp_ns)
         when = when_grasped(event, paths.time_ns, self._grasp_ns)
         vision = self._looks.of(span_of(scale, event), self._others(), paths.shoppers, interaction.id)
-        joints, ever, names = [], when, [interaction.id]
-        for link in told.links:
-            ever = ever + when_grasped(link.earlier.event, paths.time_ns, self._grasp_ns)
-            names.append(f"{scale.fixture}:{link.earlier.event.id}")
-            if not link.change.sure:
-                continue
-            plates = [scale.plates[i] for i in link.change.plates]
-            seen = self._looks.of_all(names, paths.shoppers)
-            joints.append(Joint(tuple(names[1:]), plates, link.change.delta_g, link.change.sigma_g, ever, seen))
+        joints = joints_of(scale, told, when, paths, self._grasp_ns, self._looks)
         causes = self._associator.associate(
             interaction.id,
             [scale.plates[i] for i in told.change.plates],

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from fusion.candidates import Candidate
 from fusion.fixture_scales import Scale
-from fusion.looks import Span
+from fusion.hands import HandPaths
+from fusion.joint import Joint
+from fusion.looks import Looks, Span
 from fusion.meetings import Meeting
 from fusion.receipts import Interaction, Kind
 from fusion.second_thoughts import Told
@@ -28,6 +30,21 @@ def when_grasped(event: WeightEvent, time_ns: NDArray[np.int64], grasp_ns: int) 
     return np.asarray(near + ANY_TIME * within)
 
 
+def joints_of(
+    scale: Scale, told: Told, when: NDArray[np.float64], paths: HandPaths, grasp_ns: int, looks: Looks
+) -> list[Joint]:
+    """Tell of an event and earlier ones as one, as far as that comes to anything; `when` is of the event alone."""
+    names, joints = [_name(scale, told.event)], []
+    for link in told.links:
+        when = when + when_grasped(link.earlier.event, paths.time_ns, grasp_ns)
+        names.append(_name(scale, link.earlier.event))
+        if link.change.sure:
+            plates = [scale.plates[i] for i in link.change.plates]
+            seen = looks.of_all(names, paths.shoppers)
+            joints.append(Joint(tuple(names[1:]), plates, link.change.delta_g, link.change.sigma_g, when, seen))
+    return joints
+
+
 def span_of(scale: Scale, event: WeightEvent) -> Span:
     """Tell when and where something moved."""
     plates = tuple(scale.plates[i] for i in event.plates)
@@ -38,7 +55,7 @@ def begun(scale: Scale, event: WeightEvent, told: Told | None) -> Interaction:
     """Tell of an event before anything is known of its causes."""
     change = event if told is None else told.change
     return Interaction(
-        f"{scale.fixture}:{event.id}",
+        _name(scale, event),
         "touch",
         event.start_ns,
         event.end_ns,
@@ -62,3 +79,7 @@ def caused(interaction: Interaction, causes: Sequence[Candidate]) -> Interaction
     elif not interaction.plates and sum(c.probability for c in causes if c.quantity < 0) >= 0.5:
         kind = "hand_over"
     return replace(interaction, kind=kind, candidates=tuple(causes))
+
+
+def _name(scale: Scale, event: WeightEvent) -> str:
+    return f"{scale.fixture}:{event.id}"
