@@ -1,6 +1,7 @@
 """Candidates: who may have caused an event, and what each term of the score says for it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from functools import partial
 from math import log
 from typing import NamedTuple
 
@@ -12,6 +13,10 @@ from fusion.reference.hypotheses import STAFF
 
 UNTOLD = 1e-9
 """Candidates less probable than this are not told."""
+
+Done = tuple[int, int, int]
+"""Owner, product and quantity."""
+Terms = tuple[tuple[str, float], ...]
 
 
 class Candidate(NamedTuple):
@@ -35,51 +40,56 @@ class Candidate(NamedTuple):
     product: str
     quantity: int
     probability: float
-    terms: tuple[tuple[str, float], ...] = ()
+    terms: Terms = ()
+
+
+_candidate: Callable[[tuple[str, str, int, float, Terms]], Candidate] = partial(tuple.__new__, Candidate)
 
 
 def candidates(
     cause: Cause, probability: NDArray[np.float64], names: list[str], products: list[str]
 ) -> list[Candidate]:
     """Sum up the explanations of an event by who did what, most probable first."""
-    total: dict[tuple[int, int, int], float] = {}
-    best: dict[tuple[int, int, int], int] = {}
-    p = probability.tolist()
-    for e, parts in enumerate(cause.parts.tolist()):
-        for done in _summed(parts):
+    null, *p = probability.tolist()
+    total: dict[Done, float] = {}
+    best: dict[Done, tuple[float, int]] = {}
+    several = (cause.parts[1:, 1, 1] >= 0).tolist()
+    for e, (first, more, v) in enumerate(zip(cause.parts[1:, 0, :3].tolist(), several, p, strict=True), 1):
+        for done in _summed(cause.parts[e].tolist()) if more else (tuple(first),):
             if done not in total:
-                total[done], best[done] = p[e], e
+                total[done], best[done] = v, (v, e)
                 continue
-            total[done] += p[e]
-            if p[e] > p[best[done]]:
-                best[done] = e
-    weighed = len(cause.plates) > 0
+            total[done] += v
+            if v > best[done][0]:
+                best[done] = v, e
     ratios = (cause.terms - cause.terms[0]).tolist()
+    tell = _terms if len(cause.plates) else _terms_of_meeting
     found = [
-        (-v, names[owner % STAFF], products[product], quantity, _terms(ratios[e], v, p[0], weighed))
-        for ((owner, product, quantity), v), e in zip(total.items(), best.values(), strict=True)
+        (-v, names[owner % STAFF], products[product], quantity, tell(ratios[e], v, null))
+        for ((owner, product, quantity), v), (_, e) in zip(total.items(), best.values(), strict=True)
         if v >= UNTOLD
     ]
     found.sort()
-    return [Candidate(shopper, product, quantity, -v, terms) for v, shopper, product, quantity, terms in found]
+    return [_candidate((shopper, product, quantity, -v, terms)) for v, shopper, product, quantity, terms in found]
 
 
-def _terms(ratios: list[float], p: float, null: float, weighed: bool) -> tuple[tuple[str, float], ...]:
+def _terms(ratios: list[float], p: float, null: float) -> Terms:
     """Terms of an explanation against the null; what they leave open is the baskets'."""
     weight, hands, units, vision = ratios
-    terms: tuple[tuple[str, float], ...] = ("weight", weight), ("hands", hands), ("units", units), ("vision", vision)
-    if not weighed:  # hands that met
-        terms = (("hands", hands),)
     if null <= 0.0:
-        return terms
-    return (*terms, ("basket", log(p / null) - weight - hands - units - vision))
+        return ("weight", weight), ("hands", hands), ("units", units), ("vision", vision)
+    basket = log(p / null) - weight - hands - units - vision
+    return ("weight", weight), ("hands", hands), ("units", units), ("vision", vision), ("basket", basket)
 
 
-def _summed(parts: list[list[int]]) -> Iterable[tuple[int, int, int]]:
+def _terms_of_meeting(ratios: list[float], p: float, null: float) -> Terms:
+    """Terms where hands met: nothing was weighed."""
+    hands = ratios[1]
+    return (("hands", hands), ("basket", log(p / null) - sum(ratios))) if null > 0.0 else (("hands", hands),)
+
+
+def _summed(parts: list[list[int]]) -> list[Done]:
     """Give one explanation's causes: (owner, product, quantity), units that one shopper moved one way as one."""
-    if parts[1][1] < 0:
-        owner, product, quantity, _ = parts[0]
-        return ((owner, product, quantity),) if product >= 0 else ()
     found: dict[tuple[int, int, bool], int] = {}
     for owner, product, quantity, _ in parts:
         if product >= 0:

@@ -38,7 +38,7 @@ class LookAlikes:
     def __init__(self, mass_g: NDArray[np.float64], facings: int, settings: AssociationSettings) -> None:
         self._mass_g = mass_g
         self._place = (1.0 - settings.misplacing) * facings / settings.misplacing
-        self._strays: set[tuple[int, int]] = set()
+        self._strays: dict[int, set[int]] = {}
         self._doubts: dict[int, list[tuple[Cause, Pair]]] = {}
 
     def watch(self, cause: Cause, before: Cluster) -> None:
@@ -51,18 +51,16 @@ class LookAlikes:
         before : Cluster
             The hypotheses before it, with what may come back unfolded.
         """
-        sensed = cause.terms[:, 0] + cause.terms[:, 1] + cause.terms[:, 3]
-        for alien, native in _pairs(cause):
-            owner, product, quantity, _ = cause.parts[alien, 0].tolist()
-            home = int(cause.parts[native, 0, 1])
-            alike = abs(self._mass_g[product] - self._mass_g[home]) <= SAME * self._mass_g[home]
-            if not alike or abs(sensed[alien] - sensed[native]) > np.log(EVEN):
-                continue
-            places = {(plate, product) for plate in cause.plates.tolist()}
+        strays = [self._strays.setdefault(plate, set()) for plate in cause.plates.tolist()]
+        if not any(strays) and not (cause.parts[:, 0, 2] > 0).any():
+            return  # most often: a take from where nothing lies that may be another's
+        for owner, product, quantity, home in self._pairs(cause):
             if quantity > 0 and _may_have(before, owner, product):
-                self._strays |= places
-            elif quantity < 0 and not places.isdisjoint(self._strays):
-                self._strays -= places
+                for lying in strays:
+                    lying.add(product)
+            elif quantity < 0 and any(product in lying for lying in strays):
+                for lying in strays:
+                    lying.discard(product)
             else:
                 continue
             self._doubts.setdefault(owner, []).append((cause, (owner, product, home)))
@@ -87,16 +85,24 @@ class LookAlikes:
         """Drop the doubts about what somebody has, who left."""
         self._doubts.pop(owner, None)
 
+    def _pairs(self, cause: Cause) -> Iterator[tuple[int, int, int, int]]:
+        """List what is not at home and moved as something did that is, of equal weight and in the same shopper's hand.
 
-def _pairs(cause: Cause) -> Iterator[tuple[int, int]]:
-    """List explanations of one thing that is not at home with those of one that is, of the same shopper's hand."""
-    owner, product, quantity, place = cause.parts[:, 0].T
-    single = (product >= 0) & (owner < STAFF) & (cause.parts[:, 1, 1] < 0)
-    natives = np.flatnonzero(single & (place > 0))
-    for alien in np.flatnonzero(single & (place == 0)).tolist():
-        same = (owner[natives] == owner[alien]) & (quantity[natives] == quantity[alien])
-        for native in natives[same & (product[natives] != product[alien])].tolist():
-            yield alien, native
+        That is owner, product, quantity, and the product at home there.
+        """
+        owner, product, quantity, place = cause.parts[:, 0].T
+        single = (product >= 0) & (owner < STAFF) & (cause.parts[:, 1, 1] < 0)
+        aliens, natives = np.flatnonzero(single & (place == 0)), np.flatnonzero(single & (place > 0))
+        if len(aliens) == 0 or len(natives) == 0:
+            return
+        sensed, mass = cause.terms[:, 0] + cause.terms[:, 1] + cause.terms[:, 3], self._mass_g[product]
+        alien = aliens[:, None]
+        alike = (np.abs(mass[alien] - mass[natives]) <= SAME * mass[natives]) & (product[alien] != product[natives])
+        alike &= (owner[alien] == owner[natives]) & (quantity[alien] == quantity[natives])
+        alike &= np.abs(sensed[alien] - sensed[natives]) <= np.log(EVEN)
+        for row, column in np.argwhere(alike).tolist():
+            one = aliens[row]
+            yield int(owner[one]), int(product[one]), int(quantity[one]), int(product[natives[column]])
 
 
 def _may_have(cluster: Cluster, owner: int, product: int) -> bool:
