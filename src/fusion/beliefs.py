@@ -1,7 +1,7 @@
 """What is believed about everybody: sure things one by one, doubtful ones in clusters of hypotheses."""
 
 from collections.abc import Callable, Iterable
-from itertools import count
+from itertools import chain, count
 from math import log
 from typing import Any
 
@@ -60,8 +60,7 @@ class Beliefs:
             self._fold(whole)
         whole.owners |= owners
         whole.node.cluster = whole
-        for owner in whole.owners:
-            self._clusters[owner] = whole
+        self._clusters.update(dict.fromkeys(whole.owners, whole))
         return whole
 
     def unfold(self, cluster: Cluster, back: set[int], found: set[int], shoppers: set[int]) -> None:
@@ -77,7 +76,7 @@ class Beliefs:
             records += [(owner, p, basket.pop(p)) for p in (back if owner >= 0 else found) & basket.keys()]
             if back and basket and owner in shoppers:
                 records.append((owner, self._products, sum(basket.values())))
-        self._add(cluster, np.array(sorted(records), np.int32).reshape(-1, 3), MARGIN)
+        self._add(cluster, np.fromiter(chain.from_iterable(sorted(records)), np.int32, 3 * len(records)).reshape(-1, 3))
 
     def release(self, cluster: Cluster) -> None:
         """Write down what the first hypothesis says, and let go of those owners of whom all hypotheses say the same."""
@@ -154,15 +153,12 @@ class Beliefs:
 
     def carried(self, cluster: Cluster, owners: list[int]) -> Any:
         """Mark the products that these owners have in some hypothesis, (owners, N) uint8."""
-        marks = np.zeros((len(owners), self._products), np.uint8)
-        found = [
-            row * self._products + product
-            for row, owner in enumerate(owners)
-            for held in (self._baskets, cluster.doubts)
-            for product in held.get(owner, ())
-        ]
-        marks.reshape(-1)[found] = 1
-        return marks
+        marks = bytearray(len(owners) * self._products)
+        for row, owner in enumerate(owners):
+            for held in (self._baskets.get(owner), cluster.doubts.get(owner)):
+                for product in held or ():
+                    marks[row * self._products + product] = 1
+        return np.frombuffer(marks, np.uint8).reshape(len(owners), self._products)
 
     def _fold(self, cluster: Cluster) -> None:
         """Write down what the first hypothesis says, and look up where others differ."""
@@ -173,18 +169,24 @@ class Beliefs:
                 basket[product] = basket.get(product, 0) + quantity
                 if basket[product] == 0:
                     del basket[product]
-        first[:, 2] *= -1
-        self._add(cluster, first, 1)
+        cluster.doubts = {}
+        if len(cluster.weight) == 1:
+            cluster.count[0] = 0
+            return
+        np.negative(first[:, 2], out=first[:, 2])
+        self._add(cluster, first)
         doubtful = np.empty((cluster.records.size // 3, 2), np.int32)
         n = self._kernels.list_doubts(cluster.count, cluster.records, doubtful)
-        cluster.doubts = {}
         for owner, product in doubtful[:n].tolist():
             cluster.doubts.setdefault(owner, set()).add(product)
 
-    def _add(self, cluster: Cluster, found: Any, margin: int) -> None:
-        """Add records to all hypotheses, and make room for so many more."""
+    def _add(self, cluster: Cluster, found: Any) -> None:
+        """Add records to all hypotheses, and make room for what an event adds."""
+        stride = int(cluster.count.max()) + len(found) + MARGIN
+        if len(found) == 0 and stride <= cluster.records.shape[1]:
+            return
         count = np.empty_like(cluster.count)
-        records = np.empty((len(count), int(cluster.count.max()) + len(found) + margin, 3), np.int32)
+        records = np.empty((len(count), stride, 3), np.int32)
         self._kernels.add_to_all(found, cluster.count, cluster.records, count, records)
         cluster.count, cluster.records = count, records
 

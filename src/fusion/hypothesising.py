@@ -1,6 +1,10 @@
 """Hypothesising: events are explained in all clusters that they touch, and the hypotheses updated."""
 
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable
+from itertools import accumulate
+from math import hypot
 from typing import Any
 
 import numpy as np
@@ -49,7 +53,8 @@ class Hypothesiser:
         self._likelihoods, self._hypotheses = backends.kernels("association"), backends.kernels("hypotheses")
         self._explanations = backends.kernels("explanations")
         self._by_mass = np.argsort(mass_g, kind="stable").astype(np.int32)
-        self._room = _room(1024)
+        self._rooms = defaultdict[int, tuple[Array, Array, Array]](lambda: _room(1024))
+        self._units_g = np.arange(1, settings.max_units + 1)[:, None] * mass_g
         self.ledger = Ledger(self._likelihoods, mass_g, settings)
         self.look_alikes = LookAlikes(mass_g, self._facings, settings)
         self.beliefs = Beliefs(self._hypotheses, settings, capacity, len(mass_g))
@@ -76,8 +81,10 @@ class Hypothesiser:
         null = self._settings.doubted if doubted else self._settings.null
         staff = (owners >= STAFF).astype(np.uint8)
         explained = [
-            self._explain(r, np.ascontiguousarray(r.hands[near]), look, staff, present, null_of)
-            for r, look, null_of in zip(readings, looks, [null] + [UNUSED] * len(takes_in), strict=True)
+            self._explain(room, r, r.hands.take(near, 0), look, staff, present, null_of)
+            for room, (r, look, null_of) in enumerate(
+                zip(readings, looks, [null] + [UNUSED] * len(takes_in), strict=True)
+            )
         ]
         for n, (_, terms, score) in zip(takes_in, explained[1:], strict=True):
             given = self._given(earlier[:n], readings[0])
@@ -87,17 +94,18 @@ class Hypothesiser:
         parts, terms, score = explained[0]
         if takes_in:
             parts, terms, score = (np.concatenate(arrays) for arrays in zip(*explained, strict=True))
-        parts[:, :, 0] = np.append(owners, np.int32(-1))[parts[:, :, 0]]  # -1 where a part is absent
-        ends = np.cumsum([len(own) for _, _, own in explained])
+        parts[:, :, 0] = np.append(owners, np.int32(-1)).take(parts[:, :, 0])  # -1 where a part is absent
+        ends = list(accumulate(len(own) for _, _, own in explained))
         for reading, own in zip(readings, map(slice, [0, *ends[:-1]], ends), strict=True):
-            gain = self.ledger.gains(parts[own], reading)
-            terms[own, 0] += gain
-            score[own] += gain
+            rows, gain = self.ledger.gains(parts[own], reading)
+            if len(rows):
+                terms[own, 0][rows] += gain
+                score[own][rows] += gain
         echo, together = self._of_before(cluster, readings[0], null, earlier)
         heaviest = float((cluster.weight + echo).max() - cluster.weight.max()) if earlier else 0.0
         back, found = np.zeros((2, len(self._mass_g)), np.uint8)
         self._hypotheses.ask(
-            parts, score, int(ends[0]), float(score[0]) + heaviest, plates, self._facings, np.array(asked, np.int32),
+            parts, score, ends[0], float(score[0]) + heaviest, plates, self._facings, np.array(asked, np.int32),
             carried, back, found, self._settings,
         )  # fmt: skip
         self.beliefs.unfold(cluster, _marked(back), _marked(found), set(owners.tolist()))
@@ -108,9 +116,8 @@ class Hypothesiser:
         total = float(reading.delta_g[reading.inside[0] != 0].sum())
         if total <= 0.0:
             return set()
-        units = np.arange(1, self._settings.max_units + 1)[:, None] * self._mass_g
-        tolerance = 4.0 * (float(np.linalg.norm(reading.sigma_g)) + self._settings.mass_spread * units)
-        fits = set(np.flatnonzero((np.abs(units - total) <= tolerance).any(axis=0)).tolist())
+        tolerance = 4.0 * (hypot(*reading.sigma_g.tolist()) + self._settings.mass_spread * self._units_g)
+        fits = set(np.flatnonzero((np.abs(self._units_g - total) <= tolerance).any(axis=0)).tolist())
         holders = self.beliefs.holders(fits) if fits else set()
         return holders if not holders & known else set()
 
@@ -138,21 +145,22 @@ class Hypothesiser:
         return result
 
     def _explain(
-        self, reading: Reading, hands: Array, looks: Array, staff: Array, present: Array, null: float
+        self, room: int, reading: Reading, hands: Array, looks: Array, staff: Array, present: Array, null: float
     ) -> tuple[Array, Array, Array]:
+        """Explain a reading in a room of its own, where the explanations stay until the next event."""
         while True:
-            parts, terms, score = self._room
+            parts, terms, score = self._rooms[room]
             needed = self._explanations.explain(
                 reading.delta_g, reading.sigma_g, reading.inside, reading.facing_product, hands, looks, staff,
                 self._mass_g, self._by_mass, present, null, parts, terms, score, self._settings,
             )  # fmt: skip
             if needed <= len(score):
-                return parts[:needed].copy(), terms[:needed].copy(), score[:needed].copy()
-            self._room = _room(2 * needed)
+                return parts[:needed], terms[:needed], score[:needed]
+            self._rooms[room] = _room(2 * needed)
 
     def _update(
         self, cluster: Cluster, readings: list[Reading], plates: Array, parts: Array, terms: Array, score: Array,
-        ends: Array, echo: Array, together: Array, doubted: bool, earlier: list[Cause],
+        ends: list[int], echo: Array, together: Array, doubted: bool, earlier: list[Cause],
     ) -> Cause:  # fmt: skip
         reading = readings[0]
         h, k = len(cluster.weight), self._capacity
@@ -162,14 +170,14 @@ class Hypothesiser:
         columns = np.empty(min(len(score), BRANCHES * k + 1), np.int32)
         chosen = np.empty((k, len(columns)))
         kept, used = self._hypotheses.update(
-            cluster.weight, cluster.count, cluster.records, echo, together, parts, score, int(ends[0]),
+            cluster.weight, cluster.count, cluster.records, echo, together, parts, score, ends[0],
             plates, np.array([readings[0].main_plate, readings[-1].main_plate], np.int32),
             len(self._mass_g), self._facings, weight, count, records, share, joint_share,
             columns, chosen, self._settings,
         )  # fmt: skip
         columns = columns[:used]
         cause = Cause(
-            reading.plates, reading.delta_g, reading.sigma_g, parts[columns], terms[columns],
+            reading.plates, reading.delta_g, reading.sigma_g, parts.take(columns, 0), terms.take(columns, 0),
             chosen[:kept, :used].copy(), doubted,
         )  # fmt: skip
         self.look_alikes.watch(cause, cluster)
@@ -182,7 +190,7 @@ class Hypothesiser:
         cluster.advance(weight[:kept], count[:kept], records[:kept], node)
         probability = np.exp(cluster.weight) @ cause.chosen
         if probability[best := int(probability.argmax())] >= SURE:
-            whole = readings[int(np.searchsorted(ends, columns[best], side="right"))]
+            whole = readings[bisect_right(ends, int(columns[best]))]
             for part in cause.parts[best].tolist():
                 if part[1] >= 0 and part[0] < STAFF:
                     self.ledger.note(tuple(part), whole)
@@ -210,7 +218,7 @@ class Hypothesiser:
 
 
 def _marked(products: Array) -> set[int]:
-    return set(products.nonzero()[0].tolist())
+    return set(products.nonzero()[0].tolist()) if products.any() else set()
 
 
 def _room(explanations: int) -> tuple[Array, Array, Array]:

@@ -18,6 +18,7 @@ SAME = 0.9
 """Probability that what comes back is what went, and not another unit of which nobody knew."""
 SURE = 0.5
 """From this probability on, a cause is noted."""
+NOTHING: dict[int, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +46,32 @@ class Ledger:
         self._kernels, self._mass_g, self._settings = kernels, mass_g, settings
         self._lots: dict[int, dict[int, list[_Lot]]] = {}
 
-    def gains(self, parts: Array, reading: Any) -> Array:
-        """Log-likelihood ratio of the known lots against the catalogue, of each explanation of a reading, (E,).
+    def gains(self, parts: Array, reading: Any) -> tuple[list[int], Array]:
+        """Log-likelihood ratios of the known lots against the catalogue: of which explanations of a reading, and what.
 
         `parts` (E, 3, 4) name owners; only explanations by one part have a ratio other than 0.
         """
-        gains = np.zeros(len(parts))
         lying = {p: lots for plate in reading.plates.tolist() for p, lots in self._lots.get(-1 - plate, {}).items()}
         asked = parts[:, 0, 2] > 0
         if lying:
             asked |= (parts[:, 0, 2] < 0) & (parts[:, 0, 3] == 0)
-        known = np.flatnonzero(asked & (parts[:, 1, 1] < 0))
+        known = (asked & (parts[:, 1, 1] < 0)).nonzero()[0]
         rows: list[int] = []
         moved: list[tuple[int, int, int, int]] = []
         weighed: list[tuple[float, float]] = []
-        for e, (owner, product, units, place) in zip(known.tolist(), parts[known, 0].tolist(), strict=True):
-            lots = (self._lots.get(owner, {}) if units > 0 else lying).get(product)
+        for e, (owner, product, units, place) in zip(known.tolist(), parts[:, 0].take(known, 0).tolist(), strict=True):
+            lots = (self._lots.get(owner, NOTHING) if units > 0 else lying).get(product)
             if lots and (options := _options(lots, abs(units))):
                 weighed += [(lot.grams, lot.var) for lot in options]
                 rows.append(e)
                 moved.append((product, units, place, len(weighed)))
+        found = np.empty(len(rows))
         if rows:
-            found, sums = np.empty(len(rows)), [_place_sum(reading, place) for place in range(len(reading.inside))]
+            sums = [_place_sum(reading, place) for place in range(len(reading.inside))]
             self._kernels.lot_gains(
                 np.array(moved, np.int32), np.array(sums), np.array(weighed), self._mass_g, SAME, found, self._settings
             )
-            gains[rows] = found
-        return gains
+        return rows, found
 
     def note(self, part: tuple[int, int, int, int], reading: Any) -> None:
         """Note who got what, and what of his it was."""
@@ -130,5 +130,10 @@ def _options(lots: list[_Lot], units: int) -> list[_Lot]:
 
 
 def _place_sum(reading: Any, place: int) -> tuple[float, float]:
-    own = reading.inside[place] != 0
-    return float(reading.delta_g[own].sum()), float((reading.sigma_g[own] ** 2).sum())
+    total, var = 0.0, 0.0
+    for inside, grams, sigma in zip(
+        reading.inside[place].tolist(), reading.delta_g.tolist(), reading.sigma_g.tolist(), strict=True
+    ):
+        if inside:
+            total, var = total + grams, var + sigma * sigma
+    return total, var

@@ -74,8 +74,9 @@ class Places:
 
     def _look_up_touched(self, plates: bytes, own: bytes) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
         index = np.frombuffer(plates, np.int32).tolist()
-        facings = sorted({f for plate, is_own in zip(index, own, strict=True) if is_own for f in self._facings[plate]})
-        inside = own + b"".join(bytes(f in self._facings[plate] for plate in index) for f in facings)
+        standing = [self._facings[plate] for plate in index]
+        facings = sorted(set().union(*(there for there, is_own in zip(standing, own, strict=True) if is_own)))
+        inside = own + bytes(f in there for f in facings for there in standing)
         return np.frombuffer(inside, np.uint8).reshape(-1, len(index)), np.array(facings, np.intp)
 
     def _look_up_boxes(self, plates: bytes, inside: bytes) -> Boxes:
@@ -83,4 +84,4 @@ class Places:
         each = [index[k % len(index)] for k, is_inside in enumerate(inside) if is_inside]
         size = [sum(inside[k : k + len(index)]) for k in range(0, len(inside), len(index))]
         start = np.array([0, *accumulate(size)], np.int32)
-        return start, self._center[each], self._axes[each], self._half[each]
+        return start, self._center.take(each, 0), self._axes.take(each, 0), self._half.take(each, 0)

@@ -45,8 +45,8 @@ class Reading(NamedTuple):
 def read_paths(hands_m: ArrayLike, var_m2: ArrayLike | None, when: ArrayLike | None, shoppers: int) -> Paths:
     """Check hands; what is beyond float32 was not seen."""
     hands = validation.array("hands_m", hands_m, np.float64, (None, shoppers, None, 3))
-    if (beyond := np.abs(hands) > LARGEST).any():
-        hands = np.where(beyond, np.nan, hands)
+    if not (hands.min(initial=0.0) >= -LARGEST and hands.max(initial=0.0) <= LARGEST):  # or one was not seen
+        hands = np.where(np.abs(hands) > LARGEST, np.nan, hands)
     var, weight = np.zeros(hands.shape[:3]), np.ones(len(hands))
     if var_m2 is not None:
         var = validation.array("hands_var_m2", var_m2, np.float64, hands.shape[:3])
@@ -61,19 +61,22 @@ def read_paths(hands_m: ArrayLike, var_m2: ArrayLike | None, when: ArrayLike | N
 
 def nearby(hands: list[Array]) -> NDArray[np.intp]:
     """Choose the shoppers who may have done it: those whose hands are not much less likely than the likeliest's."""
-    best = np.maximum.reduce([np.maximum.reduce(h, axis=1) for h in hands])
+    best = np.maximum.reduce(hands[0] if len(hands) == 1 else np.concatenate(hands, axis=1), axis=1)
     least = max(best.tolist(), default=0.0) + log(NEARBY)
-    return np.flatnonzero(best >= least)
+    near: NDArray[np.intp] = (best >= least).nonzero()[0]
+    return near
 
 
 def read_grams(delta_g: ArrayLike, sigma_g: ArrayLike, plates: int) -> tuple[Array, Array]:
     """Check the changes of `plates` plates and their standard deviations."""
-    delta = validation.array("delta_g", delta_g, np.float64, (plates,), finite=True)
-    sigma = validation.array("sigma_g", sigma_g, np.float64, (plates,), finite=True)
+    delta = validation.array("delta_g", delta_g, np.float64, (plates,))
+    sigma = validation.array("sigma_g", sigma_g, np.float64, (plates,))
     if plates == 0:
         raise ValueError("plates must not be empty")
     fine = all(abs(x) <= LARGEST for x in delta.tolist()) and all(SMALLEST <= x <= LARGEST for x in sigma.tolist())
     if not fine:
+        for name, values in ("delta_g", delta), ("sigma_g", sigma):
+            validation.array(name, values, np.float64, (plates,), finite=True)
         raise ValueError(f"delta_g and sigma_g must be within float32, sigma_g above 0; got {delta} and {sigma}")
     return delta, sigma
 
