@@ -267,7 +267,21 @@ struct Shortlist {
     }
 };
 
+constexpr double kRounding = 1e-9;  // nats: sums are not added up in one order
+
+/// Parts, if all are takes from their facings, so that the prior is the same in every hypothesis; else -1.
+inline int32_t plain_takes(const Part (&parts)[kParts]) {
+    int32_t n = 0;
+    for (const Part& part : parts) {
+        if (part.product < 0) continue;
+        if (part.quantity >= 0 || part.place <= 0) return -1;
+        ++n;
+    }
+    return n;
+}
+
 /// List the explanations that may weigh anything in some hypothesis, those that may weigh most first; returns how many.
+/// Until branches are built, room.column tells of each explanation how many plain takes it is.
 inline std::size_t order_explanations(const Hypotheses& in, const Evidence& evidence, const Scene& scene,
                                       const Priors& log, UpdateRoom room) {
     const Explanations& all = evidence.explanations;
@@ -280,15 +294,16 @@ inline std::size_t order_explanations(const Hypotheses& in, const Evidence& evid
     double* reach = room.reach;
     for (std::size_t e = 1; e < all.n; ++e) {
         reach[e] = all.log_score[e];
-        bool plain = e < evidence.first_joint;
-        for (const Part& part : all.parts[e]) {
-            if (part.product < 0) continue;
-            reach[e] += most_feasible(part, anywhere, scene, log);
-            plain &= part.quantity < 0 && part.place > 0;
+        room.column[e] = plain_takes(all.parts[e]);
+        if (room.column[e] >= 0) {
+            for (int32_t k = 0; k < room.column[e]; ++k) reach[e] += log.taking;
+            if (e < evidence.first_joint) surely = std::max(surely, heaviest + reach[e]);
+            continue;
         }
-        if (plain) surely = std::max(surely, heaviest + reach[e]);
+        for (const Part& part : all.parts[e]) {
+            if (part.product >= 0) reach[e] += most_feasible(part, anywhere, scene, log);
+        }
     }
-    constexpr double kRounding = 1e-9;  // nats: sums are not added up in one order
     std::size_t n = 0;
     for (std::size_t e = 1; e < all.n; ++e) {
         reach[e] += kRounding;
@@ -299,12 +314,31 @@ inline std::size_t order_explanations(const Hypotheses& in, const Evidence& evid
     return n;
 }
 
+/// What at least `most` branches come to: the first i hypotheses by the best j plain takes make i times j of them.
+inline double surely_reached(const Hypotheses& in, const Evidence& evidence, const UpdateRoom& room,
+                             std::size_t candidates, std::size_t most) {
+    double least = kNever, lightest = -kNever;
+    std::size_t h = in.n, j = 0;
+    for (std::size_t i = 0; i < candidates; ++i) {
+        const std::size_t e = static_cast<std::size_t>(room.order[i]);
+        if (room.column[e] < 0 || e >= evidence.first_joint) continue;
+        ++j;
+        const std::size_t needed = (most + j - 1) / j;
+        if (needed > in.n || needed == h) continue;
+        lightest = *std::min_element(in.weight, in.weight + needed);
+        h = needed;
+        least = std::max(least, lightest + room.reach[e] - 2.0 * kRounding);
+    }
+    return least;
+}
+
 /// The best branches, those that are negligible against the best left out, in no order.
 inline void list_branches(const Hypotheses& in, const Evidence& evidence, const Scene& scene, const Priors& log,
                           UpdateRoom room, Shortlist& list) {
     const Explanations& all = evidence.explanations;
     const std::size_t candidates = order_explanations(in, evidence, scene, log, room);
     const double* reach = room.reach;
+    list.least = surely_reached(in, evidence, room, candidates, list.most);
     for (std::size_t h = 0; h < in.n; ++h) {
         const double null = in.weight[h] + all.log_score[0] + evidence.echo[h];
         list.branches[list.n] = {null, static_cast<int32_t>(h), 0, -1, 0};
@@ -315,6 +349,13 @@ inline void list_branches(const Hypotheses& in, const Evidence& evidence, const 
             if (in.weight[h] + reach[e] < least) break;
             double v = in.weight[h] + all.log_score[e];
             if (static_cast<std::size_t>(e) >= evidence.first_joint) v += evidence.together[h];
+            if (room.column[e] >= 0) {
+                for (int32_t k = 0; k < room.column[e]; ++k) v += log.taking;
+                if (v < least) continue;
+                list.branches[list.n] = {v, static_cast<int32_t>(h), e, -1, 0};
+                list.take(1, log.negligible);
+                continue;
+            }
             const std::size_t more = branch_out(in, h, e, v, all.parts[e], scene, log, least, list.branches + list.n);
             list.take(more, log.negligible);
         }
