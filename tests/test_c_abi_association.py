@@ -57,13 +57,12 @@ class Explanations:
         self.native, self.calls = native, 0
 
     def explain(self, *given: Any) -> int:
-        delta, sigma, inside, facing_product, hands, vision, staff, mass, by_mass, present, null = given[:11]
+        delta, sigma, inside, facing_product, hands, vision, owner, mass, by_mass, present, null = given[:11]
         parts, terms, score, s = given[11:]
         needed = int(self.native.explain(*given))
-        owner = np.where(np.asarray(staff) != 0, 1 << 30, 0).astype(np.int32) + np.arange(len(staff), dtype=np.int32)
         arrays = [np.ascontiguousarray(a) for a in (delta, sigma, inside, facing_product, hands, vision, owner, mass)]
         arrays += [np.ascontiguousarray(by_mass), np.ascontiguousarray(present)]
-        sizes = len(delta), len(facing_product), len(staff), len(mass)
+        sizes = len(delta), len(facing_product), len(owner), len(mass)
         scene = Scene(*map(address, arrays), *sizes, null)
         part, term = np.full((ROOM, 3, 4), -7, np.int32), np.empty((ROOM, 4))
         log_score, found, known = np.empty(ROOM), c.c_int32(), settings(s)
@@ -71,8 +70,6 @@ class Explanations:
         check("explain", c.byref(known), c.byref(scene), part, term, log_score, ROOM, c.byref(found), *memory)
         assert found.value == needed
         if needed <= len(parts):
-            there = part[:needed, :, 1] >= 0
-            part[:needed, :, 0] = np.where(there, part[:needed, :, 0] & ((1 << 30) - 1), part[:needed, :, 0])
             np.testing.assert_array_equal(part[:needed], parts[:needed])
             np.testing.assert_allclose(term[:needed], terms[:needed], rtol=1e-12, atol=1e-12)
             np.testing.assert_allclose(log_score[:needed], score[:needed], rtol=1e-12, atol=1e-12)

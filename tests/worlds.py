@@ -162,16 +162,21 @@ class Explained:
 def explain(w: World, llr: Array | None = None, room: int = 256) -> Explained:
     """Explanations of a world's event, by the backend in use; a second call if `room` does not do."""
     llr = hand_log_likelihood(w) if llr is None else llr
-    staff = np.zeros(len(llr), np.uint8) if w.staff is None else w.staff
+    owners = np.arange(len(llr), dtype=np.int32)
+    if w.staff is not None:
+        owners[w.staff != 0] += STAFF
     vision = np.zeros((0, len(w.mass_g))) if w.vision is None else w.vision
     while True:
         parts, terms, score = np.full((room, 3, 4), -9, np.int32), np.zeros((room, 4)), np.zeros(room)
         needed = backends.kernels("explanations").explain(
-            w.delta_g, w.sigma_g, w.inside, w.facing_product, llr, vision, staff, w.mass_g, w.by_mass, w.present,
+            w.delta_g, w.sigma_g, w.inside, w.facing_product, llr, vision, owners, w.mass_g, w.by_mass, w.present,
             w.null, parts, terms, score, w.settings,
         )  # fmt: skip
         if needed <= room:
-            return Explained(parts[:needed].copy(), terms[:needed].copy(), score[:needed].copy())
+            parts = parts[:needed].copy()
+            assert np.isin(parts[:, :, 0][parts[:, :, 1] >= 0], owners).all()
+            parts[:, :, 0][parts[:, :, 1] >= 0] %= STAFF
+            return Explained(parts, terms[:needed].copy(), score[:needed].copy())
         room = needed
 
 

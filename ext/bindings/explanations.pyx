@@ -27,7 +27,7 @@ cdef extern from "multisets.hpp" namespace "fusion" nogil:
     cdef struct Shoppers:
         const double *hands
         const double *vision
-        const uint8_t *staff
+        const int32_t *owners
         size_t n, places, products
 
     cdef struct Goods:
@@ -53,7 +53,7 @@ cdef extern from "multisets.hpp" namespace "fusion" nogil:
 
 def explain(const double[::1] delta_g, const double[::1] sigma_g, const uint8_t[:, ::1] inside,
             const int32_t[::1] facing_product, const double[:, ::1] hands, const double[:, ::1] vision,
-            const uint8_t[::1] staff, const double[::1] mass_g, const int32_t[::1] by_mass, const uint8_t[::1] present,
+            const int32_t[::1] owners, const double[::1] mass_g, const int32_t[::1] by_mass, const uint8_t[::1] present,
             double null, int32_t[:, :, ::1] parts, double[:, ::1] terms, double[::1] log_score, s):
     cdef AssociationSettings settings = unpack(s)
     cdef Event event
@@ -71,7 +71,7 @@ def explain(const double[::1] delta_g, const double[::1] sigma_g, const uint8_t[
     event.facings = facing_product.shape[0]
     who.hands = &hands[0, 0] if hands.shape[0] else NULL
     who.vision = &vision[0, 0] if vision.size else NULL
-    who.staff = &staff[0] if staff.shape[0] else NULL
+    who.owners = &owners[0] if owners.shape[0] else NULL
     who.n, who.places, who.products = hands.shape[0], inside.shape[0], mass_g.shape[0]
     goods.mass_g = &mass_g[0] if mass_g.shape[0] else NULL
     goods.by_mass = &by_mass[0] if mass_g.shape[0] else NULL

@@ -12,8 +12,9 @@
 
 namespace fusion {
 
-constexpr int kParts = 3;  // most of an explanation
-constexpr int kTerms = 4;  // of a score: weight, hands, prior, vision
+constexpr int kParts = 3;            // most of an explanation
+constexpr int kTerms = 4;            // of a score: weight, hands, prior, vision
+constexpr int32_t kStaff = 1 << 30;  // owners from here on re-stock: nothing of theirs is recorded
 
 /// One thing moved by one shopper; quantity < 0 is a take.
 struct Part {
@@ -21,11 +22,13 @@ struct Part {
 };
 constexpr Part kAbsent{-1, -1, 0, -1};
 
-/// Who was near: hands (n, places) and vision (n, products, or null) are log-likelihood ratios; staff re-stock.
+/// Who was near, as owners: hands (n, places) and vision (n, products, or null) are log-likelihood ratios.
 struct Shoppers {
     const double *hands, *vision;
-    const uint8_t* staff;
+    const int32_t* owners;
     std::size_t n, places, products;
+
+    bool restocks(std::size_t k) const { return owners[k] >= kStaff; }
 
     double hand(std::size_t k, int32_t place) const { return hands[k * places + static_cast<std::size_t>(place)]; }
     double look(std::size_t k, int32_t product) const {
@@ -140,7 +143,7 @@ void visit_one(Item item, const double* weight, const Shoppers& who, const UnitP
                const double& least, Visit visit) {
     constexpr double kRounding = 1e-9;
     for (std::size_t k = 0; k < who.n; ++k) {
-        const std::size_t staff = who.staff[k] != 0;
+        const std::size_t staff = who.restocks(k);
         const double hand = who.hand(k, item.place), look = who.look(k, item.product);
         for (int32_t q = 1; q <= priors.most[staff]; ++q) {
             const double prior = priors.of(q, staff);

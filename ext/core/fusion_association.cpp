@@ -10,20 +10,14 @@ namespace {
 static_assert(sizeof(fusion_part) == sizeof(Part) && FUSION_PARTS == kParts);
 constexpr double kLargest = 1e9;  // g, and scores: beyond it lie no shelves
 
-struct Scratch {
-    ExplainRoom room;
-    std::uint8_t* staff;
-};
-
-Scratch take(Arena& arena, std::int32_t facings, std::int32_t shoppers, std::int32_t products, std::int32_t most) {
+ExplainRoom take(Arena& arena, std::int32_t facings, std::int32_t products, std::int32_t most) {
     const std::uint64_t items = std::uint64_t(facings) + std::uint64_t(products) + 1,
                         places = std::uint64_t(facings) + 1;
-    Scratch s{};
-    s.room.items = arena.take<Item>(items);
-    s.room.weights = arena.take<double>(items * std::uint64_t(most));
-    s.room.joined = arena.take<std::uint8_t>(places * places);
-    s.staff = arena.take<std::uint8_t>(std::uint64_t(shoppers));
-    return s;
+    ExplainRoom room{};
+    room.items = arena.take<Item>(items);
+    room.weights = arena.take<double>(items * std::uint64_t(most));
+    room.joined = arena.take<std::uint8_t>(places * places);
+    return room;
 }
 
 std::int32_t most_units(const AssociationSettings& s) {
@@ -135,7 +129,7 @@ extern "C" int fusion_explain_size(const fusion_association_settings* settings, 
     if (const int status = read_settings(settings, s)) return status;
     if (!usable(bytes) || !counted(facings) || !counted(shoppers) || !counted(products)) return FUSION_BAD_ARGUMENT;
     Arena arena(nullptr);
-    take(arena, facings, shoppers, products, most_units(s));
+    take(arena, facings, products, most_units(s));
     return arena.size(bytes);
 }
 
@@ -149,21 +143,17 @@ extern "C" int fusion_explain(const fusion_association_settings* settings, const
         return FUSION_BAD_ARGUMENT;
     const fusion_scene& e = *scene;
     Arena arena(nullptr);
-    take(arena, e.facings, e.shoppers, e.products, most_units(s));
+    take(arena, e.facings, e.products, most_units(s));
     if (const int status = arena.within(scratch, bytes)) return status;
     arena = Arena(scratch);
-    const Scratch own = take(arena, e.facings, e.shoppers, e.products, most_units(s));
-    for (std::int32_t k = 0; k < e.shoppers; ++k) own.staff[k] = e.owner[k] >= FUSION_STAFF;
+    const ExplainRoom own = take(arena, e.facings, e.products, most_units(s));
     const Event event{e.delta_g, e.sigma_g, std::size_t(e.plates), e.inside, e.facing_product, std::size_t(e.facings)};
-    const Shoppers who{e.hands, e.vision, own.staff, std::size_t(e.shoppers), event.places(), std::size_t(e.products)};
+    const Shoppers who{e.hands, e.vision, e.owner, std::size_t(e.shoppers), event.places(), std::size_t(e.products)};
     const Goods goods{e.mass_g, e.by_mass, e.present, std::size_t(e.products)};
     Explanations out{reinterpret_cast<Part(*)[kParts]>(part), reinterpret_cast<double (*)[kTerms]>(term), log_score,
                      std::size_t(room), 0};
-    explain(event, who, goods, e.null, s, own.room, out);
+    explain(event, who, goods, e.null, s, own, out);
     constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
     *found = std::int32_t(out.n < most ? out.n : most);
-    if (out.n > std::size_t(room)) return FUSION_NO_ROOM;
-    for (std::size_t i = 0; i < kParts * out.n; ++i)
-        if (part[i].product >= 0) part[i].shopper = e.owner[part[i].shopper];
-    return FUSION_OK;
+    return out.n > std::size_t(room) ? FUSION_NO_ROOM : FUSION_OK;
 }

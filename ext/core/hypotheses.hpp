@@ -12,7 +12,6 @@
 
 namespace fusion {
 
-constexpr int32_t kStaff = 1 << 30;      // owners from here on re-stock: nothing of theirs is recorded
 constexpr std::size_t kBranches = 4;     // per hypothesis to be kept that are looked at, at most
 constexpr std::size_t kMostRecords = 6;  // that an explanation adds to a hypothesis
 

@@ -26,7 +26,7 @@ inline void put_parts(const Choice& c, double weight, const Setting& with, Expla
             const Item& item = c.item[i];
             hand += who.hand(k[i], item.place);
             look += who.look(k[i], item.product);
-            list[i] = {static_cast<int32_t>(k[i]), item.product, c.sign[i], item.place};
+            list[i] = {who.owners[k[i]], item.product, c.sign[i], item.place};
             if (i == 0) continue;
             const Item& before = c.item[i - 1];
             const bool same =
@@ -164,7 +164,7 @@ inline void explain(const Event& e, const Shoppers& who, const Goods& goods, dou
     if (who.n == 0) return;
     const std::size_t n = list_items(e, goods, s, room.items), places = e.places();
     bool restocks = false;
-    for (std::size_t k = 0; k < who.n; ++k) restocks |= who.staff[k] != 0;
+    for (std::size_t k = 0; k < who.n; ++k) restocks |= who.restocks(k);
     const int32_t most = restocks ? std::max(s.max_units, s.max_restocked) : s.max_units;
     double best = anything + touch + std::log(null);
     const double nearest = nearest_hand(who);
@@ -189,7 +189,7 @@ inline void explain(const Event& e, const Shoppers& who, const Goods& goods, dou
         visit_one(item, weight, who, priors, nearest, floor,
                   [&](std::size_t k, int32_t q, double hand, double prior, double look) {
                       if (!(weight[q - 1] + hand + prior + look >= floor)) return;
-                      const Part part{static_cast<int32_t>(k), item.product, sign * q, item.place};
+                      const Part part{who.owners[k], item.product, sign * q, item.place};
                       out.put({part, kAbsent, kAbsent}, weight[q - 1], hand, prior, look);
                   });
     }

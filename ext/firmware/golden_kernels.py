@@ -149,7 +149,7 @@ def association(rng: np.random.Generator) -> bytes:
             delta_g, sigma_g, given, old = event
             llr = backends.kernels("association").hand_log_likelihood(*given, start, centre, axes, half, settings)
             parts, terms, score = np.zeros((2048, 3, 4), np.int32), np.zeros((2048, 4)), np.zeros(2048)
-            scene = delta_g, sigma_g, inside, facing_product, llr, vision, np.zeros(shoppers, np.uint8)
+            scene = delta_g, sigma_g, inside, facing_product, llr, vision, np.arange(shoppers, dtype=np.int32)
             known = mass_g, by_mass, present, settings.null
             n = backends.kernels("explanations").explain(*scene, *known, parts, terms, score, settings)
             parts, score = parts[:n].copy(), score[:n].copy()

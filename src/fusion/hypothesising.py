@@ -79,9 +79,8 @@ class Hypothesiser:
         carried = self.beliefs.carried(cluster, asked)
         present = np.maximum.reduce(carried)
         null = self._settings.doubted if doubted else self._settings.null
-        staff = (owners >= STAFF).astype(np.uint8)
         explained = [
-            self._explain(room, r, r.hands.take(near, 0), look, staff, present, null_of)
+            self._explain(room, r, r.hands.take(near, 0), look, owners, present, null_of)
             for room, (r, look, null_of) in enumerate(
                 zip(readings, looks, [null] + [UNUSED] * len(takes_in), strict=True)
             )
@@ -94,7 +93,6 @@ class Hypothesiser:
         parts, terms, score = explained[0]
         if takes_in:
             parts, terms, score = (np.concatenate(arrays) for arrays in zip(*explained, strict=True))
-        parts[:, :, 0] = np.append(owners, np.int32(-1)).take(parts[:, :, 0])  # -1 where a part is absent
         ends = list(accumulate(len(own) for _, _, own in explained))
         for reading, own in zip(readings, map(slice, [0, *ends[:-1]], ends), strict=True):
             rows, gain = self.ledger.gains(parts[own], reading)
@@ -145,13 +143,13 @@ class Hypothesiser:
         return result
 
     def _explain(
-        self, room: int, reading: Reading, hands: Array, looks: Array, staff: Array, present: Array, null: float
+        self, room: int, reading: Reading, hands: Array, looks: Array, owners: Array, present: Array, null: float
     ) -> tuple[Array, Array, Array]:
         """Explain a reading in a room of its own, where the explanations stay until the next event."""
         while True:
             parts, terms, score = self._rooms[room]
             needed = self._explanations.explain(
-                reading.delta_g, reading.sigma_g, reading.inside, reading.facing_product, hands, looks, staff,
+                reading.delta_g, reading.sigma_g, reading.inside, reading.facing_product, hands, looks, owners,
                 self._mass_g, self._by_mass, present, null, parts, terms, score, self._settings,
             )  # fmt: skip
             if needed <= len(score):

@@ -10,7 +10,7 @@ def explain(
     facing_product: NDArray[int32],
     hands: NDArray[float64],
     vision: NDArray[float64],
-    staff: NDArray[uint8],
+    owners: NDArray[int32],
     mass_g: NDArray[float64],
     by_mass: NDArray[int32],
     present: NDArray[uint8],

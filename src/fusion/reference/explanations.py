@@ -1,6 +1,6 @@
 """Who did what: the explanations of one weight event, with their log-scores.
 
-An explanation is a multiset of up to three parts (shopper, product, quantity, place), quantity < 0 for a take, or the
+An explanation is a multiset of up to three parts (owner, product, quantity, place), quantity < 0 for a take, or the
 null: nothing of the store was taken or returned. The places are those of ``fusion.reference.association``.
 """
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fusion.reference.association import log_any_mass, log_mass, log_split, log_sum, place_sum
+from fusion.reference.hypotheses import STAFF
 from fusion.reference.multisets import explain_parts, put
 
 COMPILED = (
@@ -79,38 +80,39 @@ def unit_prior(q: int, restocks: bool, shoppers: int, s: Any) -> float:
     return log(1.0 - more) + (q - 1) * log(more) - log(float(shoppers))
 
 
-def best_one(item: Any, weight: Any, hands: Any, vision: Any, staff: Any, s: Any) -> float:
+def best_one(item: Any, weight: Any, hands: Any, vision: Any, owners: Any, s: Any) -> float:
     """Score of the best explanation by units of one item."""
     best = -np.inf
     for k in range(len(hands)):
         look = vision[k, item[0]] if len(vision) > 0 else 0.0
-        for q in range(1, (s.max_restocked if staff[k] else s.max_units) + 1):
-            best = max(best, weight[q - 1] + hands[k, item[1]] + unit_prior(q, staff[k] != 0, len(hands), s) + look)
+        restocks = owners[k] >= STAFF
+        for q in range(1, (s.max_restocked if restocks else s.max_units) + 1):
+            best = max(best, weight[q - 1] + hands[k, item[1]] + unit_prior(q, restocks, len(hands), s) + look)
     return best
 
 
 def put_one(
-    item: Any, sign: int, weight: Any, floor: float, hands: Any, vision: Any, staff: Any, parts: Any, terms: Any,
+    item: Any, sign: int, weight: Any, floor: float, hands: Any, vision: Any, owners: Any, parts: Any, terms: Any,
     log_score: Any, n: int, s: Any,
 ) -> int:  # fmt: skip
     """List the explanations by one product that one shopper moved, with scores from `floor` on."""
     p, place = item[0], item[1]
     for k in range(len(hands)):
         look = vision[k, p] if len(vision) > 0 else 0.0
-        for q in range(1, (s.max_restocked if staff[k] else s.max_units) + 1):
-            prior = unit_prior(q, staff[k] != 0, len(hands), s)
+        for q in range(1, (s.max_restocked if owners[k] >= STAFF else s.max_units) + 1):
+            prior = unit_prior(q, owners[k] >= STAFF, len(hands), s)
             if weight[q - 1] + hands[k, place] + prior + look < floor:
                 continue
             if n < len(parts):
                 put(parts, terms, log_score, n, weight[q - 1], hands[k, place], prior, look)
                 part = parts[n, 0]
-                part[0], part[1], part[2], part[3] = k, p, sign * q, place
+                part[0], part[1], part[2], part[3] = owners[k], p, sign * q, place
             n += 1
     return n
 
 
 def explain(
-    delta_g: Any, sigma_g: Any, inside: Any, facing_product: Any, hands: Any, vision: Any, staff: Any, mass_g: Any,
+    delta_g: Any, sigma_g: Any, inside: Any, facing_product: Any, hands: Any, vision: Any, owners: Any, mass_g: Any,
     by_mass: Any, present: Any, null: float, parts: Any, terms: Any, log_score: Any, s: Any,
 ) -> int:  # fmt: skip
     """List the explanations of one event with their log-scores, apart from what depends on the hypothesis.
@@ -127,8 +129,8 @@ def explain(
         `hand_log_likelihood` of the S shoppers nearby.
     vision : (S or 0, N) float64
         Log-likelihood ratio of each of N products having moved in each shopper's hand, of what was seen; none if empty.
-    staff : (S,) uint8
-        Who re-stocks, and may move many units.
+    owners : (S,) int32
+        What hypotheses call them; those from `STAFF` on re-stock, and may move many units.
     mass_g : (N,) float64
         Mass of every product, NaN where unknown or where it is sold by weight.
     by_mass : (N,) int32
@@ -138,7 +140,7 @@ def explain(
     null : float
         Probability that such a change has nothing to do with the store's products.
     parts : (E, 3, 4) int32, terms : (E, 4) float64, log_score : (E,) float64
-        Written: up to three of (shopper, product, quantity, place), product -1 where absent; weight, hands, prior and
+        Written: up to three of (owner, product, quantity, place), product -1 where absent; weight, hands, prior and
         vision, and their sum. Row 0 is the null.
     s : AssociationSettings
 
@@ -160,17 +162,17 @@ def explain(
     if len(hands) == 0:
         return n
     items = list_items(delta_g, sigma_g, inside, facing_product, mass_g, by_mass, present, s)
-    weights = np.empty((len(items), max(s.max_units, s.max_restocked) if staff.any() else s.max_units))
+    weights = np.empty((len(items), max(s.max_units, s.max_restocked) if (owners >= STAFF).any() else s.max_units))
     best = weight + touch + log(null)
     for i in range(len(items)):
         weigh_one(items[i], delta_g, sigma_g, inside, mass_g, weights[i], s)
-        best = max(best, best_one(items[i], weights[i], hands, vision, staff, s))
+        best = max(best, best_one(items[i], weights[i], hands, vision, owners, s))
     floor = best + log(s.negligible)
     for i in range(len(items)):
         whole, _ = place_sum(items[i, 1], 0, delta_g, sigma_g, inside)
         sign = -1 if whole < 0.0 else 1
-        n = put_one(items[i], sign, weights[i], floor, hands, vision, staff, parts, terms, log_score, n, s)
+        n = put_one(items[i], sign, weights[i], floor, hands, vision, owners, parts, terms, log_score, n, s)
     known = items[items[:, 2] != 0]
     return explain_parts(
-        known, floor, delta_g, sigma_g, inside, hands, vision, mass_g, parts, terms, log_score, n, s
+        known, floor, delta_g, sigma_g, inside, hands, vision, owners, mass_g, parts, terms, log_score, n, s
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Multisets: the explanations of one weight event by two or three things that moved, one unit each.
 
-A part is (shopper, product, quantity, place), as in ``fusion.reference.explanations``.
+A part is (owner, product, quantity, place), as in ``fusion.reference.explanations``.
 """
 
 from math import isnan, log
@@ -121,8 +121,8 @@ def weigh_parts(
 
 
 def put_parts(
-    items: Any, chosen: Any, sign: Any, n: int, weight: float, floor: float, hands: Any, vision: Any, parts: Any,
-    terms: Any, log_score: Any, count: int, s: Any,
+    items: Any, chosen: Any, sign: Any, n: int, weight: float, floor: float, hands: Any, vision: Any, owners: Any,
+    parts: Any, terms: Any, log_score: Any, count: int, s: Any,
 ) -> int:  # fmt: skip
     """List the explanations by one unit each of `n` chosen items, by any shoppers, with scores from `floor` on."""
     shoppers = len(hands)
@@ -153,14 +153,14 @@ def put_parts(
             put(parts, terms, log_score, count, weight, hand, prior, look)
             for i in range(n):
                 part = parts[count, i]
-                part[0], part[1], part[2], part[3] = who[i], items[chosen[i], 0], sign[i], items[chosen[i], 1]
+                part[0], part[1], part[2], part[3] = owners[who[i]], items[chosen[i], 0], sign[i], items[chosen[i], 1]
         count += 1
     return count
 
 
 def explain_parts(
-    items: Any, floor: float, delta_g: Any, sigma_g: Any, inside: Any, hands: Any, vision: Any, mass_g: Any, parts: Any,
-    terms: Any, log_score: Any, n: int, s: Any,
+    items: Any, floor: float, delta_g: Any, sigma_g: Any, inside: Any, hands: Any, vision: Any, owners: Any,
+    mass_g: Any, parts: Any, terms: Any, log_score: Any, n: int, s: Any,
 ) -> int:  # fmt: skip
     """List the explanations by two or three of the known items, one unit each: two either way, three all one way."""
     joined = join_places(inside)
@@ -187,7 +187,7 @@ def explain_parts(
                 )  # fmt: skip
                 if weight > -np.inf:
                     n = put_parts(
-                        items, chosen, sign, 2, weight, floor, hands, vision, parts, terms, log_score, n, s
+                        items, chosen, sign, 2, weight, floor, hands, vision, owners, parts, terms, log_score, n, s
                     )  # fmt: skip
             for m in range(j, len(items)):
                 chosen[2] = m
@@ -199,6 +199,6 @@ def explain_parts(
                 )  # fmt: skip
                 if weight > -np.inf:
                     n = put_parts(
-                        items, chosen, sign, 3, weight, floor, hands, vision, parts, terms, log_score, n, s
+                        items, chosen, sign, 3, weight, floor, hands, vision, owners, parts, terms, log_score, n, s
                     )  # fmt: skip
     return n
