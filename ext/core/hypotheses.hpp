@@ -212,16 +212,14 @@ inline std::size_t branch_out(const Hypotheses& in, std::size_t h, int32_t e, do
     if (v + (asked ? std::max(log.handing_over, log.foreign) : 0.0) < least) return 0;
     std::size_t n = 0;
     if (asked) {
-        const auto holds = [&](const Record& r) {
-            return r.owner >= 0 && r.owner != asked->shopper && r.product == asked->product &&
-                   r.quantity >= asked->quantity;
-        };
-        const double holders = static_cast<double>(std::count_if(records, records + count, holds));
-        for (int32_t i = 0; i < count; ++i) {
-            if (!holds(records[i])) continue;
-            out[n] = {v + log.handing_over - std::log(holders), from, e, records[i].owner, static_cast<int32_t>(n)};
+        for (const Record* r = records; r < records + count; ++r) {
+            if (r->product != asked->product || r->quantity < asked->quantity) continue;
+            if (r->owner < 0 || r->owner == asked->shopper) continue;
+            out[n] = {v, from, e, r->owner, static_cast<int32_t>(n)};
             ++n;
         }
+        const double handing_over = n > 0 ? v + log.handing_over - std::log(static_cast<double>(n)) : v;
+        for (std::size_t k = 0; k < n; ++k) out[k].value = handing_over;
         v += log.foreign;
     }
     out[n] = {v, from, e, -1, static_cast<int32_t>(n)};

@@ -13,19 +13,18 @@ inline void put_parts(const Choice& c, double weight, const Setting& with, Expla
     const double everybody = std::log(static_cast<double>(who.n));
     const double either = c.n == 2 && c.sign[0] != c.sign[1] ? std::log(with.s.exchanging) : 0.0;
     const double prior = (c.n - 1) * std::log(with.s.coincidence) - c.n * everybody + either;
-    const auto put_chosen = [&](std::size_t code) {
-        std::size_t k[kParts] = {};
-        for (int i = c.n - 1; i >= 0; --i) {
-            k[i] = code % who.n;
-            code /= who.n;
-        }
+    std::size_t k[kParts] = {};
+    const auto put_chosen = [&] {
         double hand = 0.0, look = 0.0;
+        for (int i = 0; i < c.n; ++i) {
+            hand += who.hand(k[i], c.item[i].place);
+            look += who.look(k[i], c.item[i].product);
+        }
+        if (!(weight + hand + prior + look >= with.floor)) return;
         bool ordered = true, alike = true;
         Part list[kParts] = {kAbsent, kAbsent, kAbsent};
         for (int i = 0; i < c.n; ++i) {
             const Item& item = c.item[i];
-            hand += who.hand(k[i], item.place);
-            look += who.look(k[i], item.product);
             list[i] = {who.owners[k[i]], item.product, c.sign[i], item.place};
             if (i == 0) continue;
             const Item& before = c.item[i - 1];
@@ -34,15 +33,18 @@ inline void put_parts(const Choice& c, double weight, const Setting& with, Expla
             ordered &= !same || k[i - 1] <= k[i];
             alike &= same && k[i - 1] == k[i];  // that is several units of one item
         }
-        if (ordered && !alike && weight + hand + prior + look >= with.floor) out.put(list, weight, hand, prior, look);
+        if (ordered && !alike) out.put(list, weight, hand, prior, look);
     };
-    std::size_t others = 1;  // choices of all but the first
-    for (int i = 1; i < c.n; ++i) others *= who.n;
     constexpr double kRounding = 1e-9;
-    for (std::size_t first = 0; first < who.n; ++first) {
-        const double most = who.hand(first, c.item[0].place) + who.look(first, c.item[0].product);
-        if (weight + most + (c.n - 1) * with.nearest + prior < with.floor - kRounding) continue;
-        for (std::size_t code = first * others; code < (first + 1) * others; ++code) put_chosen(code);
+    const auto most = [&](int i) { return who.hand(k[i], c.item[i].place) + who.look(k[i], c.item[i].product); };
+    for (k[0] = 0; k[0] < who.n; ++k[0]) {
+        const double first = weight + most(0) + prior;
+        if (first + (c.n - 1) * with.nearest < with.floor - kRounding) continue;
+        for (k[1] = 0; k[1] < who.n; ++k[1]) {
+            if (first + most(1) + (c.n - 2) * with.nearest < with.floor - kRounding) continue;
+            if (c.n == 2) put_chosen();
+            for (k[2] = 0; c.n == 3 && k[2] < who.n; ++k[2]) put_chosen();
+        }
     }
 }
 
