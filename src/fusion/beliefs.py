@@ -71,12 +71,13 @@ class Beliefs:
         product that the store does not have.
         """
         records = []
-        for owner in cluster.owners & self._baskets.keys():
+        for owner in sorted(cluster.owners & self._baskets.keys()) if back or found else ():
             basket = self._baskets[owner]
-            records += [(owner, p, basket.pop(p)) for p in (back if owner >= 0 else found) & basket.keys()]
+            if asked := (back if owner >= 0 else found) & basket.keys():
+                records += [(owner, p, basket.pop(p)) for p in sorted(asked)]
             if back and basket and owner in shoppers:
                 records.append((owner, self._products, sum(basket.values())))
-        self._add(cluster, np.fromiter(chain.from_iterable(sorted(records)), np.int32, 3 * len(records)).reshape(-1, 3))
+        self._add(cluster, np.fromiter(chain.from_iterable(records), np.int32, 3 * len(records)).reshape(-1, 3))
 
     def release(self, cluster: Cluster) -> None:
         """Write down what the first hypothesis says, and let go of those owners of whom all hypotheses say the same."""
@@ -143,6 +144,12 @@ class Beliefs:
         for cluster in {id(c): c for c in self._clusters.values()}.values():
             found |= {o for o, held in cluster.doubts.items() if o >= 0 and not products.isdisjoint(held)}
         return found
+
+    def holds(self, owner: int, products: set[int]) -> bool:
+        """Tell whether an owner may have any of these products."""
+        cluster = self._clusters.get(owner)
+        doubted = cluster.doubts.get(owner, ()) if cluster else ()
+        return not (products.isdisjoint(self._baskets.get(owner, ())) and products.isdisjoint(doubted))
 
     def possessions(self, owners: Iterable[int]) -> list[tuple[int, int]]:
         """List what owners may carry: (owner, product), sorted."""

@@ -116,8 +116,9 @@ class Hypothesiser:
             return set()
         tolerance = 4.0 * (hypot(*reading.sigma_g.tolist()) + self._settings.mass_spread * self._units_g)
         fits = set(np.flatnonzero((np.abs(self._units_g - total) <= tolerance).any(axis=0)).tolist())
-        holders = self.beliefs.holders(fits) if fits else set()
-        return holders if not holders & known else set()
+        if not fits or any(self.beliefs.holds(owner, fits) for owner in known if owner >= 0):
+            return set()
+        return self.beliefs.holders(fits)
 
     def possible_parts(self, earlier: list[Cause]) -> list[Cause]:
         """Choose from earlier events, the latest first, those that may be parts of one: nulls by themselves."""

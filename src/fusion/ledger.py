@@ -124,7 +124,7 @@ def _options(lots: list[_Lot], units: int) -> list[_Lot]:
     if len(lots) == 1:
         return lots if lots[0].units == units else []
     found = [lot for lot in lots if lot.units == units]
-    if len(lots) > 1 and sum(lot.units for lot in lots) == units:
+    if sum([lot.units for lot in lots]) == units and len(lots) > 1:
         found.append(_Lot(units, sum(lot.grams for lot in lots), sum(lot.var for lot in lots)))
     return found
 

@@ -36,7 +36,7 @@ class LookAlikes:
     """
 
     def __init__(self, mass_g: NDArray[np.float64], facings: int, settings: AssociationSettings) -> None:
-        self._mass_g = mass_g
+        self._mass_g, self._alike = mass_g, _with_alike(mass_g)
         self._place = (1.0 - settings.misplacing) * facings / settings.misplacing
         self._strays: dict[int, set[int]] = {}
         self._doubts: dict[int, list[tuple[Cause, Pair]]] = {}
@@ -54,6 +54,8 @@ class LookAlikes:
         strays = [self._strays.setdefault(plate, set()) for plate in cause.plates.tolist()]
         if not any(strays) and not (cause.parts[:, 0, 2] > 0).any():
             return  # most often: a take from where nothing lies that may be another's
+        if not (self._alike[cause.parts[:, 0, 1]] & (cause.parts[:, 0, 3] > 0)).any():
+            return  # nothing at home here weighs what another thing weighs
         for owner, product, quantity, home in self._pairs(cause):
             if quantity > 0 and _may_have(before, owner, product):
                 for lying in strays:
@@ -103,6 +105,16 @@ class LookAlikes:
         for row, column in np.argwhere(alike).tolist():
             one = aliens[row]
             yield int(owner[one]), int(product[one]), int(quantity[one]), int(product[natives[column]])
+
+
+def _with_alike(mass_g: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell of which products the mass is nearly another's."""
+    order = np.argsort(mass_g, kind="stable")
+    ascending = mass_g[order]
+    gap = np.diff(ascending, prepend=-np.inf, append=np.inf)
+    alike = np.empty(len(mass_g), bool)
+    alike[order] = np.fmin(gap[:-1], gap[1:]) <= SAME * ascending
+    return alike
 
 
 def _may_have(cluster: Cluster, owner: int, product: int) -> bool:
