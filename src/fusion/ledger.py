@@ -18,7 +18,8 @@ SAME = 0.9
 """Probability that what comes back is what went, and not another unit of which nobody knew."""
 SURE = 0.5
 """From this probability on, a cause is noted."""
-NOTHING: dict[int, Any] = {}
+OWNER = 32
+"""Bits by which an owner stands above a product, in one number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +46,25 @@ class Ledger:
     def __init__(self, kernels: Any, mass_g: Array, settings: AssociationSettings) -> None:
         self._kernels, self._mass_g, self._settings = kernels, mass_g, settings
         self._lots: dict[int, dict[int, list[_Lot]]] = {}
+        self._keys: set[int] = set()  # whose lots of which products there are, as one number each
 
     def gains(self, parts: Array, reading: Any) -> tuple[list[int], Array]:
         """Log-likelihood ratios of the known lots against the catalogue: of which explanations of a reading, and what.
 
         `parts` (E, 3, 4) name owners; only explanations by one part have a ratio other than 0.
         """
+        first, single = parts[:, 0], parts[:, 1, 1] < 0
+        back = (single & (first[:, 2] > 0)).nonzero()[0]
+        keys = (first[:, 0].take(back).astype(np.int64) << OWNER) + first[:, 1].take(back)
+        known = [e for e, key in zip(back.tolist(), keys.tolist(), strict=True) if key in self._keys]
         lying = {p: lots for plate in reading.plates.tolist() for p, lots in self._lots.get(-1 - plate, {}).items()}
-        asked = parts[:, 0, 2] > 0
         if lying:
-            asked |= (parts[:, 0, 2] < 0) & (parts[:, 0, 3] == 0)
-        known = (asked & (parts[:, 1, 1] < 0)).nonzero()[0]
+            known += (single & (first[:, 2] < 0) & (first[:, 3] == 0)).nonzero()[0].tolist()
         rows: list[int] = []
         moved: list[tuple[int, int, int, int]] = []
         weighed: list[tuple[float, float]] = []
-        for e, (owner, product, units, place) in zip(known.tolist(), parts[:, 0].take(known, 0).tolist(), strict=True):
-            lots = (self._lots.get(owner, NOTHING) if units > 0 else lying).get(product)
+        for e, (owner, product, units, place) in zip(known, first[known].tolist(), strict=True):
+            lots = self._lots[owner][product] if units > 0 else lying.get(product)
             if lots and (options := _options(lots, abs(units))):
                 weighed += [(lot.grams, lot.var) for lot in options]
                 rows.append(e)
@@ -84,9 +88,9 @@ class Ledger:
             self._give(source, product, abs(quantity), abs(total))
         lot = _Lot(abs(quantity), abs(total), var)
         if quantity < 0:
-            self._lots.setdefault(owner, {}).setdefault(product, []).append(lot)
+            self._put(owner, product, lot)
         elif place == 0:
-            self._lots.setdefault(-1 - reading.main_plate, {}).setdefault(product, []).append(lot)
+            self._put(-1 - reading.main_plate, product, lot)
 
     def hand_on(self, giver: int, receiver: int, product: int) -> None:
         """Note that one unit changed hands: the last one that its giver got, if it moved alone."""
@@ -95,14 +99,16 @@ class Ledger:
         if single:
             lots.remove(single[-1])
             if receiver < STAFF:
-                self._lots.setdefault(receiver, {}).setdefault(product, []).append(single[-1])
+                self._put(receiver, product, single[-1])
         else:  # of a lot of several units, one: what is left is not known any more
             lots.clear()
-        if not lots and product in self._lots.get(giver, {}):
-            del self._lots[giver][product]
+        if not lots:
+            self._drop(giver, product)
 
     def forget(self, owner: int) -> None:
         """Drop an owner's lots."""
+        for product in list(self._lots.get(owner, ())):
+            self._drop(owner, product)
         self._lots.pop(owner, None)
 
     def _give(self, owner: int, product: int, units: int, grams: float) -> None:
@@ -115,8 +121,16 @@ class Ledger:
                 lots.clear()
         elif lots:  # of a lot of several units, one: what is left is not known any more
             lots.clear()
-        if not lots and product in self._lots.get(owner, {}):
-            del self._lots[owner][product]
+        if not lots:
+            self._drop(owner, product)
+
+    def _put(self, owner: int, product: int, lot: _Lot) -> None:
+        self._lots.setdefault(owner, {}).setdefault(product, []).append(lot)
+        self._keys.add((owner << OWNER) + product)
+
+    def _drop(self, owner: int, product: int) -> None:
+        self._lots.get(owner, {}).pop(product, None)
+        self._keys.discard((owner << OWNER) + product)
 
 
 def _options(lots: list[_Lot], units: int) -> list[_Lot]:
@@ -124,7 +138,7 @@ def _options(lots: list[_Lot], units: int) -> list[_Lot]:
     if len(lots) == 1:
         return lots if lots[0].units == units else []
     found = [lot for lot in lots if lot.units == units]
-    if sum([lot.units for lot in lots]) == units and len(lots) > 1:
+    if lots and sum([lot.units for lot in lots]) == units:
         found.append(_Lot(units, sum(lot.grams for lot in lots), sum(lot.var for lot in lots)))
     return found
 
