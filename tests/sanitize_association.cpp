@@ -181,7 +181,7 @@ Held check_update(Random& random, World& w, Held& held, Explained& found) {
     const fusion::Hypotheses in = held.view();
     std::vector<fusion::Branch> branches(fusion::branches_needed(in, capacity));
     std::vector<fusion::Record> trial(held.stride);
-    std::vector<std::uint64_t> prints(capacity);
+    std::vector<std::uint64_t> prints(capacity + in.n);
     Held next(capacity, held.stride);
     const std::size_t columns = std::min(e, 4 * capacity + 1);
     Doubles share(capacity * in.n), joint(share.size()), chosen(capacity * columns);

@@ -123,7 +123,7 @@ def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, c
     cdef int32_t[:, ::1] whole = np.empty((2, parts.shape[0]), np.int32)
     cdef double[::1] reach = np.empty(parts.shape[0])
     cdef int32_t[:, ::1] trial = np.empty((records.shape[1], 3), np.int32)
-    cdef uint64_t[::1] prints = np.empty(new_weight.shape[0], np.uint64)
+    cdef uint64_t[::1] prints = np.empty(new_weight.shape[0] + weight.shape[0], np.uint64)
     cdef UpdateRoom room
     room.order, room.column, room.reach = &whole[0, 0], &whole[1, 0], &reach[0]
     room.trial, room.prints = <Record *> &trial[0, 0], &prints[0]

@@ -83,7 +83,7 @@ UpdateRoom take_update(Arena& arena, const fusion_hypotheses* old, const fusion_
     room.reach = arena.take<double>(n);
     room.branches = arena.take<Branch>(branches_needed(view(old), std::size_t(made->n)));
     room.trial = arena.take<Record>(std::uint64_t(made->stride));
-    room.prints = arena.take<std::uint64_t>(std::uint64_t(made->n));
+    room.prints = arena.take<std::uint64_t>(std::uint64_t(made->n) + std::uint64_t(old->n));
     return room;
 }
 

@@ -154,30 +154,30 @@ inline void ask(const Explanations& all, std::size_t first_joint, double null, c
 }
 
 /// Change a hypothesis by one part; what the shopper returns comes from `source`, if >= 0, or from himself. Returns the
-/// new count of records.
+/// new count of records; `print` is their fingerprint.
 inline int32_t apply(const Part& part, int32_t source, Record* records, int32_t count, const Scene& scene,
-                     int32_t main_plate) {
+                     int32_t main_plate, uint64_t& print) {
     if (part.product < 0) return count;
     if (part.quantity < 0) {
         for (std::size_t k = 0; part.place == 0 && k < scene.n; ++k) {
             if (units(records, count, -1 - scene.plates[k], part.product) >= -part.quantity) {
-                count = add(records, count, -1 - scene.plates[k], part.product, part.quantity);
+                count = add(records, count, -1 - scene.plates[k], part.product, part.quantity, &print);
                 break;
             }
         }
-        return part.shopper >= kStaff ? count : add(records, count, part.shopper, part.product, -part.quantity);
+        return part.shopper >= kStaff ? count : add(records, count, part.shopper, part.product, -part.quantity, &print);
     }
     const bool gives = source >= 0 && units(records, count, source, part.product) >= part.quantity;
     const int32_t giver = gives ? source : part.shopper;
     if (units(records, count, giver, part.product) >= part.quantity) {
-        count = add(records, count, giver, part.product, -part.quantity);
+        count = add(records, count, giver, part.product, -part.quantity, &print);
     }
-    if (part.place == 0) count = add(records, count, -1 - main_plate, part.product, part.quantity);
+    if (part.place == 0) count = add(records, count, -1 - main_plate, part.product, part.quantity, &print);
     return count;
 }
 
 /// Caller-owned room: order, reach and column (explanations), branches (see branches_needed), trial (stride), prints
-/// (new hypotheses).
+/// (new hypotheses and old ones).
 struct UpdateRoom {
     int32_t *order, *column;
     double* reach;
@@ -384,6 +384,8 @@ inline std::size_t update(const Hypotheses& in, const Evidence& evidence, const 
     std::fill(room.column, room.column + all.n, -1);
     lineage.columns[0] = room.column[0] = 0;
     lineage.columns_used = 1;
+    uint64_t* const before = room.prints + out.n;
+    for (std::size_t h = 0; h < in.n; ++h) before[h] = fingerprint(in.row(h), in.count[h]);
     std::size_t kept = 0;
     for (std::size_t i = 0; i < looked_at && room.branches[i].value >= best + log.negligible; ++i) {
         const Branch& b = room.branches[i];
@@ -391,15 +393,16 @@ inline std::size_t update(const Hypotheses& in, const Evidence& evidence, const 
         const bool joint = e >= evidence.first_joint;
         int32_t count = in.count[h];
         std::copy_n(in.row(h), count, room.trial);
+        uint64_t print = before[h];
         int32_t giver = b.source;
         for (const Part& part : all.parts[e]) {
             const bool asked = giver >= 0 && lacks(part, in.row(h), in.count[h]);
             count = apply(part, asked ? giver : -1, room.trial, count, scene,
-                          joint ? scene.joint_main_plate : scene.main_plate);
+                          joint ? scene.joint_main_plate : scene.main_plate, print);
             giver = asked ? -1 : giver;
         }
         const double linear = std::exp(b.value - best);
-        const std::size_t k = merge(room.trial, count, linear, out, room.prints, kept);
+        const std::size_t k = merge(room.trial, count, print, linear, out, room.prints, kept);
         if (k == out.n) continue;
         if (k == kept) {
             std::fill(lineage.share + k * in.n, lineage.share + (k + 1) * in.n, 0.0);

@@ -54,17 +54,39 @@ inline int32_t units(const Record* records, int32_t count, int32_t owner, int32_
     return total;
 }
 
-/// Add to a record, keeping records sorted and other than 0; returns the new count.
-inline int32_t add(Record* records, int32_t count, int32_t owner, int32_t product, int32_t quantity) {
+/// What a record gives to a fingerprint.
+inline uint64_t mixed(const Record& r) {
+    constexpr uint64_t kOdd = 0x9e3779b97f4a7c15, kOther = 0xbf58476d1ce4e5b9;  // their bits even out
+    const uint64_t key = static_cast<uint64_t>(static_cast<uint32_t>(r.owner)) << 32 | static_cast<uint32_t>(r.product);
+    const uint64_t hash = (key + static_cast<uint32_t>(r.quantity) * kOther) * kOdd;
+    return (hash ^ hash >> 32) * kOther;
+}
+
+/// A number that equal states share and different ones hardly ever: a sum, so that what changes is all that is added.
+inline uint64_t fingerprint(const Record* records, int32_t count) {
+    uint64_t print = 0;
+    for (int32_t i = 0; i < count; ++i) print += mixed(records[i]);
+    return print;
+}
+
+/// Add to a record, keeping records sorted and other than 0, and their fingerprint if it is given; returns the new
+/// count.
+inline int32_t add(Record* records, int32_t count, int32_t owner, int32_t product, int32_t quantity,
+                   uint64_t* print = nullptr) {
     const int32_t i = find(records, count, owner, product);
     if (i < count && records[i].owner == owner && records[i].product == product) {
+        if (print) *print -= mixed(records[i]);
         records[i].quantity += quantity;
-        if (records[i].quantity != 0) return count;
+        if (records[i].quantity != 0) {
+            if (print) *print += mixed(records[i]);
+            return count;
+        }
         std::copy(records + i + 1, records + count, records + i);
         return count - 1;
     }
     std::copy_backward(records + i, records + count, records + count + 1);
     records[i] = {owner, product, quantity};
+    if (print) *print += mixed(records[i]);
     return count + 1;
 }
 
@@ -85,24 +107,11 @@ inline bool same_state(const Record* a, int32_t count_a, const Record* b, int32_
     return true;
 }
 
-/// A number that equal states share and different ones hardly ever: a sum, so that no record waits for another.
-inline uint64_t fingerprint(const Record* records, int32_t count) {
-    constexpr uint64_t kOdd = 0x9e3779b97f4a7c15, kOther = 0xbf58476d1ce4e5b9;  // their bits even out
-    uint64_t hash = 0;
-    for (int32_t i = 0; i < count; ++i) {
-        const uint64_t key = static_cast<uint64_t>(static_cast<uint32_t>(records[i].owner)) << 32 |
-                             static_cast<uint32_t>(records[i].product);
-        const uint64_t mixed = (key + static_cast<uint32_t>(records[i].quantity) * kOther) * kOdd;
-        hash += (mixed ^ mixed >> 32) * kOther;
-    }
-    return hash;
-}
-
 /// Add a state to the one of the first `kept` that equals it, or write it behind them if there is room. `prints` (kept)
 /// are their fingerprints: most of the time goes into finding states different.
-inline std::size_t merge(const Record* trial, int32_t count, double linear_weight, Hypotheses& out, uint64_t* prints,
-                         std::size_t kept) {
-    const uint64_t print = fingerprint(trial, count);
+/// `print` is that of the state.
+inline std::size_t merge(const Record* trial, int32_t count, uint64_t print, double linear_weight, Hypotheses& out,
+                         uint64_t* prints, std::size_t kept) {
     std::size_t k = 0;
     while (k < kept && (prints[k] != print || !same_state(trial, count, out.row(k), out.count[k]))) ++k;
     if (k < kept) {
@@ -138,7 +147,7 @@ inline std::size_t forget(int32_t owner, Hypotheses& hypotheses, Record* trial, 
         std::copy_n(hypotheses.row(h), hypotheses.count[h], trial);
         const int32_t count = remove(trial, hypotheses.count[h], owner);
         const double linear = std::exp(hypotheses.weight[h] - best);
-        const std::size_t k = merge(trial, count, linear, hypotheses, prints, kept);
+        const std::size_t k = merge(trial, count, fingerprint(trial, count), linear, hypotheses, prints, kept);
         double* from_each = share + k * hypotheses.n;
         if (k == kept) {
             std::fill(from_each, from_each + hypotheses.n, 0.0);

@@ -76,7 +76,7 @@ inline std::size_t transfer(const Hypotheses& in, const Passing& all, double neg
             if (move.receiver < kStaff) count = add(trial, count, move.receiver, move.product, 1);
         }
         const double linear = std::exp(branches[i].value - best);
-        const std::size_t k = merge(trial, count, linear, out, prints, kept);
+        const std::size_t k = merge(trial, count, fingerprint(trial, count), linear, out, prints, kept);
         if (k == out.n) continue;
         if (k == kept) {
             std::fill_n(share + k * in.n, in.n, 0.0);
