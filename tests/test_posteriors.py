@@ -64,7 +64,7 @@ class Few(Associator):
         self.rng, self.most = np.random.default_rng(seed), most
         self.drawn: list[tuple[Any, Any]] = []
         thinker = self._hypothesiser
-        thinker.ledger.gains = lambda parts, _: np.zeros(len(parts))  # type: ignore[method-assign]
+        thinker.ledger.gains = lambda *_: ([], np.empty(0))  # type: ignore[method-assign]
         self._every, thinker._explain = thinker._explain, self._few  # type: ignore[method-assign]
 
     def _few(self, *arguments: Any) -> tuple[Any, Any, Any]:
