@@ -130,19 +130,12 @@ def run(seed: int, steps: list[Step], staff: list[str]) -> Few:
     for k, step in enumerate(steps):
         associator.drawn.clear()
         associator.associate(k, **step.arguments)
-        named = [
-            [([_owned(part, step.owners) for part in e], v) for e, v in zip(parts, score, strict=True)]
-            for parts, score, _ in associator.drawn
-        ]
+        named = [list(zip(parts, score, strict=True)) for parts, score, _ in associator.drawn]
         step.log_nothing = associator.drawn[0][2]
         step.alone, step.as_one = named[0], named[1][1:] if len(named) > 1 else []
         if step.leaver is not None:
             associator.leave(step.leaver)
     return associator
-
-
-def _owned(part: list[int], owners: list[int]) -> list[int]:
-    return [owners[part[0]], *part[1:]] if part[1] >= 0 else part
 
 
 def plates_of(step: Step) -> list[int]:
