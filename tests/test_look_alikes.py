@@ -95,3 +95,11 @@ def test_a_receipt_that_rests_on_the_place_alone_is_marked() -> None:
             extra = lines.keys() - {x["product"] for x in true["lines"]}
             assert all(lines[product].needs_review for product in extra)
     assert wrong
+
+
+def test_whoever_may_have_taken_it_may_have_got_the_other() -> None:
+    """Two hands were there; of neither basket it is sure what it holds."""
+    shop = took_both()
+    shop.event({"p1": GRAMS}, "p1", None)
+    shop.event({"p1": -GRAMS}, "p1", "p1")
+    assert shop.associator.exchanged("bob") == {"soup", "tuna"}

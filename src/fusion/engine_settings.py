@@ -28,7 +28,7 @@ class EngineSettings:
         How long before a weight event's onset, and after its end, the hands are watched.
     review_below : float
         Lines and receipts less probable than this are marked for review, if there is no policy: of simulated shoppers
-        who stand close together, 99.5 % of the lines above it are right.
+        who stand close together, 99.3 % of the lines above it are right.
     review : ReviewPolicy, optional
         Decides by money what is charged, reviewed or dropped.
     rate_hz : float
@@ -47,7 +47,7 @@ class EngineSettings:
 
     lateness_s: float = 3.0
     grasp_s: float = 0.25
-    review_below: float = 0.915
+    review_below: float = 0.91
     review: ReviewPolicy | None = None
     rate_hz: float = 60.0
     segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)

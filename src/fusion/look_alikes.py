@@ -56,16 +56,18 @@ class LookAlikes:
             return  # most often: a take from where nothing lies that may be another's
         if not (self._alike[cause.parts[:, 0, 1]] & (cause.parts[:, 0, 3] > 0)).any():
             return  # nothing at home here weighs what another thing weighs
+        come, gone, lain = set[int](), set[int](), set[int]().union(*strays)
         for owner, product, quantity, home in self._pairs(cause):
             if quantity > 0 and _may_have(before, owner, product):
-                for lying in strays:
-                    lying.add(product)
-            elif quantity < 0 and any(product in lying for lying in strays):
-                for lying in strays:
-                    lying.discard(product)
+                come.add(product)
+            elif quantity < 0 and product in lain:
+                gone.add(product)
             else:
                 continue
             self._doubts.setdefault(owner, []).append((cause, (owner, product, home)))
+        for lying in strays:
+            lying -= gone
+            lying |= come
 
     def of(self, owner: int) -> Sequence[tuple[Cause, Pair]]:
         """List the doubts about what somebody has: events, and what may have moved in them."""
