@@ -15,7 +15,7 @@ from fusion.hypothesising import Hypothesiser
 from fusion.joint import Joint, earlier_of
 from fusion.meetings import MeetingSettings
 from fusion.places import Places
-from fusion.readings import LARGEST, Paths, Reading, identifiers, read_grams, read_paths
+from fusion.readings import LARGEST, Paths, Reading, identifiers, read_grams, read_paths, read_vision
 from fusion.reference.hypotheses import STAFF
 from fusion.store import Store
 from fusion.transfers import Transfers
@@ -150,7 +150,7 @@ class Associator:
         shoppers = identifiers("shoppers", shoppers)
         paths = read_paths(hands_m, hands_var_m2, when, len(shoppers))
         readings = [self._reading(plates, delta_g, sigma_g, paths)]
-        looks = [self._look(vision, len(shoppers))]
+        looks = [read_vision(vision, len(shoppers), len(self._products))]
         earlier = [self._causes[name] for name in earlier_of(joints, self.knows)]
         if not joints and readings[0].main_plate in self._last:
             earlier = [self._last[readings[0].main_plate]]
@@ -159,7 +159,8 @@ class Associator:
         for joint in joints:
             paths = read_paths(hands_m, hands_var_m2, when if joint.when is None else joint.when, len(shoppers))
             readings.append(self._reading(joint.plates, joint.delta_g, joint.sigma_g, paths))
-            looks.append(self._look(vision if joint.vision is None else joint.vision, len(shoppers)))
+            seen = vision if joint.vision is None else joint.vision
+            looks.append(read_vision(seen, len(shoppers), len(self._products)))
         cause = self._hypothesiser.decide(
             readings, lambda i: self._owner(shoppers[i]), looks, doubted, earlier, [len(j.earlier) for j in joints]
         )
@@ -291,11 +292,6 @@ class Associator:
             self._owners[shopper] = kind + len(self._names)
             self._names.append(shopper)
         return self._owners[shopper]
-
-    def _look(self, vision: ArrayLike | None, shoppers: int) -> Array:
-        if vision is None:
-            return np.zeros((0, len(self._products)))
-        return validation.array("vision", vision, np.float64, (shoppers, len(self._products)), finite=True)
 
     def _reading(self, plates: Sequence[str], delta_g: ArrayLike, sigma_g: ArrayLike, paths: Paths) -> Reading:
         index = self._places.plate_index(identifiers("plates", plates))

@@ -81,6 +81,13 @@ def read_grams(delta_g: ArrayLike, sigma_g: ArrayLike, plates: int) -> tuple[Arr
     return delta, sigma
 
 
+def read_vision(vision: ArrayLike | None, shoppers: int, products: int) -> Array:
+    """Check what was seen; nothing was if it is None."""
+    if vision is None:
+        return np.zeros((0, products))
+    return validation.array("vision", vision, np.float64, (shoppers, products), finite=True)
+
+
 def identifiers(name: str, values: Sequence[str]) -> list[str]:
     """Check a sequence of unique names."""
     if isinstance(values, str | bytes):
