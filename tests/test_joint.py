@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fusion.association import Candidate, Joint
@@ -30,3 +31,16 @@ class TestJoints:
     def test_names_that_are_none(self, earlier: list[Any]) -> None:
         with pytest.raises((ValueError, TypeError), match=r"earlier|key must"):
             self.pieces(*earlier)
+
+
+def test_who_was_seen_at_impossible_instants_only_was_not_seen() -> None:
+    """Frames of earlier events come along; of a shopper who left before, nothing is known of the grasp."""
+    hands = at("p0", "p0")
+    hands[:4, 1, 1] = hands[4, 1, 1]
+    hands[:4, 0], hands[4:, 1] = np.nan, np.nan
+    when = np.where(np.arange(len(hands)) < 4, 1e-310, 1.0)
+    associator = Shop().associator
+    best, *_ = associator.associate(1, ["p0"], [-500.0], [1.0], ["ann", "bob"], hands, when=when)
+    assert cause(best) == ("ann", "cola", -1)
+    assert best.probability > 0.95
+    assert all(np.isfinite(value) for c in associator.candidates(1) for _, value in c.terms)
