@@ -154,7 +154,7 @@ class TestCuts:
 class TestJoint:
     def test_an_earlier_null_that_was_a_part_of_this_event(self) -> None:
         """Half of the hypotheses hold that nothing moved; a half of those, that this event and that one are one."""
-        beliefs = Beliefs(backends.kernels("hypotheses"), AssociationSettings(), 8, 4)
+        beliefs = Beliefs(backends.kernels("hypotheses"), AssociationSettings(), 8, 64, 4)
         cluster = beliefs.gather({0})
         parts = np.full((2, 3, 4), -1, np.int32)
         parts[1, 0] = 0, 1, -1, 1

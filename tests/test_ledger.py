@@ -1,18 +1,17 @@
 """The same unit weighs the same: what the ledger knows of lots, and what that is worth."""
 
-from dataclasses import dataclass
 from math import log
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
 
 from crosscheck import agree
 from fusion import backends
 from fusion.association_settings import AssociationSettings
 from fusion.ledger import SAME, Ledger
+from fusion.readings import Reading
 from fusion.reference.association import log_mass
 from fusion.reference.hypotheses import STAFF
 
@@ -22,28 +21,10 @@ ANN, BOB = 0, 1
 ABSENT = (-1, -1, 0, -1)
 
 
-@dataclass
-class Reading:
-    """One event on some plates, all of them of the own place and of the only touched facing."""
-
-    delta_g: NDArray[np.float64]
-    plates: NDArray[np.int32]
-
-    @property
-    def sigma_g(self) -> NDArray[np.float64]:
-        return np.ones(len(self.delta_g))
-
-    @property
-    def inside(self) -> NDArray[np.uint8]:
-        return np.ones((2, len(self.delta_g)), np.uint8)
-
-    @property
-    def main_plate(self) -> int:
-        return int(self.plates[np.abs(self.delta_g).argmax()])
-
-
 def reading(grams: float, plate: int = 3) -> Reading:
-    return Reading(np.array([grams]), np.array([plate], np.int32))
+    """One event on one plate, which is the own place and the only touched facing."""
+    inside, facing, hands = np.ones((2, 1), np.uint8), np.zeros(1, np.int32), np.zeros((0, 2))
+    return Reading(np.array([plate], np.int32), np.array([grams]), np.ones(1), inside, facing, hands)
 
 
 def gain(ledger: Ledger, part: tuple[int, int, int, int], grams: float, plate: int = 3) -> float:

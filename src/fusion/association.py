@@ -83,9 +83,7 @@ class Associator:
             self._hypothesiser.beliefs,
             self._hypothesiser.ledger,
             self._settings,
-            MeetingSettings().validated() if meetings is None else meetings.validated(),
-            hypotheses,
-            memory,
+            (MeetingSettings() if meetings is None else meetings).validated(),
         )
         self._owners: dict[str, int] = {}
         self._names: list[str] = []

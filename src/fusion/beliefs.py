@@ -1,6 +1,6 @@
 """What is believed about everybody: sure things one by one, doubtful ones in clusters of hypotheses."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import chain, count
 from math import log
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fusion.association_settings import AssociationSettings
-from fusion.clusters import MARGIN, Cluster, Node
+from fusion.clusters import MARGIN, Cause, Cluster, Node
 
 Basket = tuple[tuple[int, int], ...]
 """(product, quantity), sorted."""
@@ -29,12 +29,15 @@ class Beliefs:
     settings : AssociationSettings
     capacity : int
         K, hypotheses of a cluster.
+    memory : int
+        Events of a cluster that stay open to revision.
     products : int
         How many the store has.
     """
 
-    def __init__(self, kernels: Any, settings: AssociationSettings, capacity: int, products: int) -> None:
-        self._kernels, self._settings, self._capacity, self._products = kernels, settings, capacity, products
+    def __init__(self, kernels: Any, settings: AssociationSettings, capacity: int, memory: int, products: int) -> None:
+        self._kernels, self._settings, self._products = kernels, settings, products
+        self.capacity, self._memory = capacity, memory
         self._baskets: dict[int, dict[int, int]] = {}
         self._clusters: dict[int, Cluster] = {}
         self._steps = count()
@@ -79,6 +82,22 @@ class Beliefs:
                 records.append((owner, self._products, sum(basket.values())))
         self._add(cluster, np.fromiter(chain.from_iterable(records), np.int32, 3 * len(records)).reshape(-1, 3))
 
+    def advance(
+        self, cluster: Cluster, weight: Any, count: Any, records: Any, share: Any, cause: Cause | None = None
+    ) -> Node:
+        """Take the hypotheses of a cluster after a step, and what of each came from each old one; return the step."""
+        node = self.node([(cluster.node, share)], cause=cause)
+        if cause is not None:
+            cause.node = node
+        cluster.advance(weight, count, records, node)
+        return node
+
+    def end_event(self, cluster: Cluster) -> None:
+        """Release a cluster after an event, and settle its events that are too old to be revised."""
+        self.release(cluster)
+        if cluster.age > 2 * self._memory:
+            cluster.cut(self._memory)
+
     def release(self, cluster: Cluster) -> None:
         """Write down what the first hypothesis says, and let go of those owners of whom all hypotheses say the same."""
         self._fold(cluster)
@@ -100,8 +119,7 @@ class Beliefs:
         share = np.empty((len(weight), len(weight)))
         kept = self._kernels.forget(owner, weight, n, records, share)
         cluster.owners.discard(owner)
-        node = self.node([(cluster.node, share[:kept])])
-        cluster.advance(weight[:kept], n[:kept], records[:kept], node)
+        self.advance(cluster, weight[:kept], n[:kept], records[:kept], share[:kept])
         self.release(cluster)
 
     def weigh(self, owners: Iterable[int], log_likelihood: Callable[[Basket], float]) -> None:
@@ -124,8 +142,8 @@ class Beliefs:
         order = np.argsort(-weight, kind="stable")
         order = order[weight[order] >= weight[order[0]] + log(self._settings.negligible)]
         weight = weight[order] - np.logaddexp.reduce(weight[order])
-        node = self.node([(cluster.node, np.eye(len(cluster.weight))[order])])
-        cluster.advance(weight, cluster.count[order], cluster.records[order], node)
+        share = np.eye(len(cluster.weight))[order]
+        self.advance(cluster, weight, cluster.count[order], cluster.records[order], share)
         self.release(cluster)
 
     def baskets(self, owners: Iterable[int]) -> list[tuple[Basket, float]]:
@@ -147,25 +165,25 @@ class Beliefs:
 
     def holds(self, owner: int, products: set[int]) -> bool:
         """Tell whether an owner may have any of these products."""
-        cluster = self._clusters.get(owner)
-        doubted = cluster.doubts.get(owner, ()) if cluster else ()
-        return not (products.isdisjoint(self._baskets.get(owner, ())) and products.isdisjoint(doubted))
+        return not all(products.isdisjoint(held) for held in self._held(owner))
 
     def possessions(self, owners: Iterable[int]) -> list[tuple[int, int]]:
         """List what owners may carry: (owner, product), sorted."""
-        found = {(o, p) for o in owners for p in self._baskets.get(o, ())}
-        for owner in set(owners) & self._clusters.keys():
-            found |= {(owner, p) for p in self._clusters[owner].doubts.get(owner, ())}
-        return sorted(found)
+        return sorted({(owner, product) for owner in owners for held in self._held(owner) for product in held})
 
-    def carried(self, cluster: Cluster, owners: list[int]) -> Any:
+    def carried(self, owners: list[int]) -> Any:
         """Mark the products that these owners have in some hypothesis, (owners, N) uint8."""
         marks = bytearray(len(owners) * self._products)
         for row, owner in enumerate(owners):
-            for held in (self._baskets.get(owner), cluster.doubts.get(owner)):
-                for product in held or ():
+            for held in self._held(owner):
+                for product in held:
                     marks[row * self._products + product] = 1
         return np.frombuffer(marks, np.uint8).reshape(len(owners), self._products)
+
+    def _held(self, owner: int) -> tuple[Collection[int], Collection[int]]:
+        """Products that are written down of an owner, and those of which hypotheses differ."""
+        cluster = self._clusters.get(owner)
+        return self._baskets.get(owner, ()), cluster.doubts.get(owner, ()) if cluster else ()
 
     def _fold(self, cluster: Cluster) -> None:
         """Write down what the first hypothesis says, and look up where others differ."""
@@ -206,7 +224,7 @@ class Beliefs:
         return units
 
     def _joined(self, one: Cluster, other: Cluster) -> Cluster:
-        k = min(self._capacity, len(one.weight) * len(other.weight))
+        k = min(self.capacity, len(one.weight) * len(other.weight))
         stride = int(one.count.max()) + int(other.count.max()) + MARGIN
         weight, n = np.empty(k), np.zeros(k, np.int32)
         records, source = np.zeros((k, stride, 3), np.int32), np.empty((k, 2), np.int32)

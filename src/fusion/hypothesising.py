@@ -50,7 +50,6 @@ class Hypothesiser:
         self, mass_g: NDArray[np.float64], facings: int, settings: AssociationSettings, capacity: int, memory: int
     ) -> None:
         self._mass_g, self._facings, self._settings = mass_g, max(1, facings), settings
-        self._capacity, self._memory = capacity, memory
         self._likelihoods, self._hypotheses = backends.kernels("association"), backends.kernels("hypotheses")
         self._explanations = backends.kernels("explanations")
         self._by_mass = np.argsort(mass_g, kind="stable").astype(np.int32)
@@ -58,7 +57,7 @@ class Hypothesiser:
         self._units_g = np.arange(1, settings.max_units + 1)[:, None] * mass_g
         self.ledger = Ledger(self._likelihoods, mass_g, settings)
         self.look_alikes = LookAlikes(mass_g, self._facings, settings)
-        self.beliefs = Beliefs(self._hypotheses, settings, capacity, len(mass_g))
+        self.beliefs = Beliefs(self._hypotheses, settings, capacity, memory, len(mass_g))
 
     def decide(
         self, readings: list[Reading], owner_of: Callable[[int], int], looks: list[Array], doubted: bool,
@@ -77,29 +76,29 @@ class Hypothesiser:
         doubtful = {o for o in thought_of if o < STAFF}
         cluster = self.beliefs.gather(doubtful, [c for cause in earlier if (c := cluster_of(cause)) is not None])
         asked = sorted(doubtful)
-        carried = self.beliefs.carried(cluster, asked)
+        carried = self.beliefs.carried(asked)
         present = np.maximum.reduce(carried)
         null = self._settings.doubted if doubted else self._settings.null
-        explained = [
-            self._explain(room, r, r.hands.take(near, 0), look, owners, present, null_of)
-            for room, (r, look, null_of) in enumerate(
-                zip(readings, looks, [null] + [UNUSED] * len(takes_in), strict=True)
+        explained = []
+        for room, (reading, look, n) in enumerate(zip(readings, looks, [0, *takes_in], strict=True)):
+            prior = UNUSED if n else null
+            parts, terms, score = self._explain(
+                room, reading, reading.hands.take(near, 0), look, owners, present, prior
             )
-        ]
-        for n, (_, terms, score) in zip(takes_in, explained[1:], strict=True):
-            given = self._given(earlier[:n], readings[0])
-            terms[:, 0] += given
-            score += given
-        explained[1:] = [(parts[1:], terms[1:], score[1:]) for parts, terms, score in explained[1:]]
+            if n:
+                given = self._given(earlier[:n], readings[0])
+                terms[:, 0] += given
+                score += given
+                parts, terms, score = parts[1:], terms[1:], score[1:]
+            rows, gain = self.ledger.gains(parts, reading)
+            if rows:
+                terms[rows, 0] += gain
+                score[rows] += gain
+            explained.append((parts, terms, score))
+        ends = list(accumulate(len(own) for _, _, own in explained))
         parts, terms, score = explained[0]
         if takes_in:
             parts, terms, score = (np.concatenate(arrays) for arrays in zip(*explained, strict=True))
-        ends = list(accumulate(len(own) for _, _, own in explained))
-        for reading, own in zip(readings, map(slice, [0, *ends[:-1]], ends), strict=True):
-            rows, gain = self.ledger.gains(parts[own], reading)
-            if len(rows):
-                terms[own, 0][rows] += gain
-                score[own][rows] += gain
         echo, together = self._of_before(cluster, readings[0], null, earlier)
         heaviest = float((cluster.weight + echo).max() - cluster.weight.max()) if earlier else 0.0
         back, found = np.zeros((2, len(self._mass_g)), np.uint8)
@@ -112,7 +111,7 @@ class Hypothesiser:
 
     def _lenders(self, reading: Reading, known: set[int]) -> set[int]:
         """Find who else may carry what comes back here: things are handed over."""
-        total = float(reading.delta_g[reading.inside[0] != 0].sum())
+        total, _ = reading.moved(0)
         if total <= 0.0:
             return set()
         tolerance = 4.0 * (hypot(*reading.sigma_g.tolist()) + self._settings.mass_spread * self._units_g)
@@ -163,7 +162,7 @@ class Hypothesiser:
         ends: list[int], echo: Array, together: Array, doubted: bool, earlier: list[Cause],
     ) -> Cause:  # fmt: skip
         reading = readings[0]
-        h, k = len(cluster.weight), self._capacity
+        h, k = len(cluster.weight), self.beliefs.capacity
         weight, count = np.empty(k), np.zeros(k, np.int32)
         records = np.empty((k, *cluster.records.shape[1:]), np.int32)
         share, joint_share = np.empty((k, h)), np.empty((k, h))
@@ -181,22 +180,20 @@ class Hypothesiser:
             chosen[:kept, :used].copy(), doubted,
         )  # fmt: skip
         self.look_alikes.watch(cause, cluster)
-        if len(readings) > 1:
-            share[:kept] += joint_share[:kept]
-        node = self.beliefs.node([(cluster.node, share[:kept])], cause=cause)
-        if len(readings) > 1:
-            node.joint_causes, node.joint_share = earlier, joint_share[:kept]
-        cause.node = node
-        cluster.advance(weight[:kept], count[:kept], records[:kept], node)
+        share, joint_share = share[:kept], joint_share[:kept]
+        as_one = len(readings) > 1
+        if as_one:
+            share += joint_share
+        node = self.beliefs.advance(cluster, weight[:kept], count[:kept], records[:kept], share, cause)
+        if as_one:
+            node.joint_causes, node.joint_share = earlier, joint_share
         probability = np.exp(cluster.weight) @ cause.chosen
         if probability[best := int(probability.argmax())] >= SURE:
             whole = readings[bisect_right(ends, int(columns[best]))]
             for part in cause.parts[best].tolist():
                 if part[1] >= 0 and part[0] < STAFF:
                     self.ledger.note(tuple(part), whole)
-        self.beliefs.release(cluster)
-        if cluster.age > 2 * self._memory:
-            cluster.cut(self._memory)
+        self.beliefs.end_event(cluster)
         return cause
 
     def _of_before(self, cluster: Cluster, reading: Reading, null: float, earlier: list[Cause]) -> tuple[Array, Array]:
@@ -204,13 +201,11 @@ class Hypothesiser:
         if not earlier:
             nothing = np.zeros(len(cluster.weight))
             return nothing, nothing
-        own = reading.inside[0] != 0
         last = earlier[0]
-        then = np.isin(last.plates, reading.plates[own])
+        then = np.isin(last.plates, reading.plates[reading.inside[0] != 0])
         ratio = self._likelihoods.log_echo(
-            reading.delta_g[own].sum(), (reading.sigma_g[own] ** 2).sum(),
-            last.delta_g[then].sum(), (last.sigma_g[then] ** 2).sum(), null, self._settings,
-        )  # fmt: skip
+            *reading.moved(0), last.delta_g[then].sum(), (last.sigma_g[then] ** 2).sum(), null, self._settings
+        )
         shares = [null_share(cause, cluster) for cause in earlier]
         with np.errstate(divide="ignore"):
             echo = np.logaddexp(np.log1p(-shares[0]), np.log(shares[0]) + ratio)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.association_settings import AssociationSettings
+from fusion.readings import Reading
 from fusion.reference.hypotheses import STAFF
 
 Array = NDArray[Any]
@@ -48,7 +49,7 @@ class Ledger:
         self._lots: dict[int, dict[int, list[_Lot]]] = {}
         self._keys: set[int] = set()  # whose lots of which products there are, as one number each
 
-    def gains(self, parts: Array, reading: Any) -> tuple[list[int], Array]:
+    def gains(self, parts: Array, reading: Reading) -> tuple[list[int], Array]:
         """Log-likelihood ratios of the known lots against the catalogue: of which explanations of a reading, and what.
 
         `parts` (E, 3, 4) name owners; only explanations by one part have a ratio other than 0.
@@ -71,16 +72,16 @@ class Ledger:
                 moved.append((product, units, place, len(weighed)))
         found = np.empty(len(rows))
         if rows:
-            sums = [_place_sum(reading, place) for place in range(len(reading.inside))]
+            sums = [reading.moved(place) for place in range(len(reading.inside))]
             self._kernels.lot_gains(
                 np.array(moved, np.int32), np.array(sums), np.array(weighed), self._mass_g, SAME, found, self._settings
             )
         return rows, found
 
-    def note(self, part: tuple[int, int, int, int], reading: Any) -> None:
+    def note(self, part: tuple[int, int, int, int], reading: Reading) -> None:
         """Note who got what, and what of his it was."""
         owner, product, quantity, place = part
-        total, var = _place_sum(reading, place)
+        total, var = reading.moved(place)
         source = owner if quantity > 0 else None
         if place == 0 and quantity < 0:
             source = next((-1 - p for p in reading.plates.tolist() if product in self._lots.get(-1 - p, {})), None)
@@ -141,13 +142,3 @@ def _options(lots: list[_Lot], units: int) -> list[_Lot]:
     if lots and sum([lot.units for lot in lots]) == units:
         found.append(_Lot(units, sum(lot.grams for lot in lots), sum(lot.var for lot in lots)))
     return found
-
-
-def _place_sum(reading: Any, place: int) -> tuple[float, float]:
-    total, var = 0.0, 0.0
-    for inside, grams, sigma in zip(
-        reading.inside[place].tolist(), reading.delta_g.tolist(), reading.sigma_g.tolist(), strict=True
-    ):
-        if inside:
-            total, var = total + grams, var + sigma * sigma
-    return total, var

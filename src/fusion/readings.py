@@ -41,6 +41,16 @@ class Reading(NamedTuple):
         """The plate that changed most."""
         return int(self.plates[np.abs(self.delta_g).argmax()])
 
+    def moved(self, place: int) -> tuple[float, float]:
+        """Grams of all plates of a place together, and their variance."""
+        total, var = 0.0, 0.0
+        for inside, grams, sigma in zip(
+            self.inside[place].tolist(), self.delta_g.tolist(), self.sigma_g.tolist(), strict=True
+        ):
+            if inside:
+                total, var = total + grams, var + sigma * sigma
+        return total, var
+
 
 def read_paths(hands_m: ArrayLike, var_m2: ArrayLike | None, when: ArrayLike | None, shoppers: int) -> Paths:
     """Check hands; what is beyond float32 was not seen."""

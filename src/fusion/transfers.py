@@ -33,16 +33,12 @@ class Transfers:
     ledger : Ledger
     settings : AssociationSettings
     meetings : MeetingSettings
-    capacity, memory : int
-        As of `Hypothesiser`.
     """
 
     def __init__(
-        self, beliefs: Beliefs, ledger: Ledger, settings: AssociationSettings, meetings: MeetingSettings,
-        capacity: int, memory: int,
-    ) -> None:  # fmt: skip
+        self, beliefs: Beliefs, ledger: Ledger, settings: AssociationSettings, meetings: MeetingSettings
+    ) -> None:
         self._beliefs, self._ledger, self._settings, self._meetings = beliefs, ledger, settings, meetings
-        self._capacity, self._memory = capacity, memory
         self._kernels = backends.kernels("transfers")
         self._recent: deque[tuple[int, Cause]] = deque(maxlen=MOST)
 
@@ -94,7 +90,7 @@ class Transfers:
     ) -> Cause:
         cluster = self._beliefs.gather({o for o in moves[:, :2].ravel().tolist() if o < STAFF})
         self._beliefs.unfold(cluster, set(moves[:, 2].tolist()), set(), set())
-        h, k = len(cluster.weight), self._capacity
+        h, k = len(cluster.weight), self._beliefs.capacity
         weight, count = np.empty(k), np.zeros(k, np.int32)
         records = np.zeros((k, *cluster.records.shape[1:]), np.int32)
         share, chosen = np.empty((k, h)), np.empty((k, 1 + len(moves)))
@@ -105,15 +101,12 @@ class Transfers:
         nothing: NDArray[Any] = np.empty(0)
         parts, terms = _as_parts(moves, log_ratio)
         cause = Cause(np.empty(0, np.int32), nothing, nothing, parts, terms, chosen[:kept].copy())
-        cause.node = self._beliefs.node([(cluster.node, share[:kept])], cause=cause)
-        cluster.advance(weight[:kept], count[:kept], records[:kept], cause.node)
+        self._beliefs.advance(cluster, weight[:kept], count[:kept], records[:kept], share[:kept], cause)
         self.note(cause, time_ns)
         probability = np.exp(cluster.weight) @ cause.chosen
         if (best := int(probability.argmax())) > 0 and probability[best] >= SURE:
             self._ledger.hand_on(*moves[best - 1].tolist())
-        self._beliefs.release(cluster)
-        if cluster.age > 2 * self._memory:
-            cluster.cut(self._memory)
+        self._beliefs.end_event(cluster)
         return cause
 
 
