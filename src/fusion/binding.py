@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.assignment import assign
+from fusion.observations import NS
 from fusion.tracking import Tracks
 
-NS = 1_000_000_000
 SETTLE_NS = 2 * NS
 """For how long a pairing may be changed by who comes or appears next: as long as a weight event takes to be final."""
 GATE_S = 1.5

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.observations import NS
+
 Array = NDArray[np.float64]
 
 TORSO = slice(0, 4)
@@ -30,7 +32,6 @@ DEPTH_M = 3.0
 """Of somebody before a camera, for how far a wrong clock moves the image."""
 GATE = 16.0
 """Squared whitened residual of a joint that no clock explains."""
-NS = 1_000_000_000
 
 
 class ClockOffsets(NamedTuple):

@@ -15,6 +15,7 @@ from fusion.engine_settings import EngineSettings
 from fusion.findings import Finding, of_fixture, of_notes, of_recording, of_records, of_stream, worst_first
 from fusion.observations import (
     JOINTS,
+    NS,
     DeviceEvents,
     GateEvent,
     ItemScores,
@@ -27,7 +28,7 @@ from fusion.observations import (
 from fusion.ordering import ReorderBuffer
 from fusion.recordings import ReaderNote, Recording
 from fusion.store import Store
-from fusion.vitals import GAP_S, NS, Kind, PlateVitals, StreamVitals
+from fusion.vitals import GAP_S, Kind, PlateVitals, StreamVitals
 
 FORMAT = "fusion.doctor/1"
 COUNTS = (

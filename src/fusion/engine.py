@@ -20,7 +20,7 @@ from fusion.hand_watch import HandWatch
 from fusion.interactions import begun, caused, joints_of, met, span_of, when_grasped
 from fusion.looks import FOREVER_NS, Looks, Span
 from fusion.meetings import Meetings
-from fusion.observations import DeviceEvents, GateEvent, ItemScores, Observation, ScalePacket, TagReads, Targets
+from fusion.observations import NS, DeviceEvents, GateEvent, ItemScores, Observation, ScalePacket, TagReads, Targets
 from fusion.ordering import ReorderBuffer
 from fusion.receipts import Health, Interaction, Outcome, Receipt
 from fusion.second_thoughts import Told
@@ -29,7 +29,6 @@ from fusion.sight import Sight
 from fusion.store import Store
 from fusion.tag_gate import TagGate
 
-NS = 1_000_000_000
 DETECTION_NS = NS
 """By then the segmentation has noticed a change that began."""
 MEMORY_NS = 60 * NS

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from fusion.device import DeviceCounts
 from fusion.engine_settings import EngineSettings
 from fusion.fixture_scales import SILENCE_NS
-from fusion.observations import JOINTS
+from fusion.observations import JOINTS, NS
 from fusion.recordings import ReaderNote
 from fusion.segmentation import DROPOUT, NOISY, PHANTOM, STUCK
 from fusion.segmentation_settings import SegmentationSettings
 from fusion.store import Store
-from fusion.vitals import FLAGS, FRAME_GAP_S, GAP_S, NS, Kind, PlateVitals, StreamVitals
+from fusion.vitals import FLAGS, FRAME_GAP_S, GAP_S, Kind, PlateVitals, StreamVitals
 
 Severity = Literal["fault", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("fault", "warning", "note")

@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.device import DeviceFeed
-from fusion.observations import DeviceEvents, ScalePacket
+from fusion.observations import NS, DeviceEvents, ScalePacket
 from fusion.second_thoughts import SecondThoughts
 from fusion.segmentation import DRIFTING, DROPOUT, NOISY, PHANTOM, SATURATED, STUCK, Segmenter, WeightEvent
 from fusion.segmentation_settings import MOST_G, SegmentationSettings
 from fusion.store import Facing, Fixture
 
-NS = 1_000_000_000
 FLAGS = {
     DROPOUT: "dropout",
     STUCK: "stuck",

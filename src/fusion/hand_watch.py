@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import count
 
 from fusion.meetings import Between, Meeting, Meetings
+from fusion.observations import NS
 
-NS = 1_000_000_000
 WAIT_NS = 10 * NS
 """A meeting waits for no longer than this, whatever hand rests on a shelf since before."""
 

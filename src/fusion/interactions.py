@@ -12,11 +12,11 @@ from fusion.hands import HandPaths
 from fusion.joint import Joint
 from fusion.looks import Looks, Span
 from fusion.meetings import Meeting
+from fusion.observations import NS
 from fusion.receipts import Interaction, Kind
 from fusion.second_thoughts import Told
 from fusion.segmentation import WeightEvent
 
-NS = 1_000_000_000
 GRASP_S = 0.2
 """How far an item's step and the hand that made it may be apart in time: half a reach, and clocks that disagree."""
 ANY_TIME = 0.3

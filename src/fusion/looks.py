@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from fusion import validation
 from fusion.hands import HandPaths
-from fusion.observations import ItemScores
+from fusion.observations import NS, ItemScores
 from fusion.store import Box, Store
 
 Array = NDArray[Any]
-NS = 1_000_000_000
 LARGEST = float(np.log(1e3))
 """No look says more than this: models are surer than they are right (Guo et al. 2017)."""
 AROUND_NS = NS

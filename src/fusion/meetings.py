@@ -23,9 +23,9 @@ from fusion.meeting_evidence import (
     log_facing,
     log_out,
 )
+from fusion.observations import NS
 from fusion.store import Store
 
-NS = 1_000_000_000
 STEP_NS = NS // 2
 """Hands are looked at so much at a time, by the clock: how observations are cut changes nothing."""
 HELD_NS = NS * 2 // 5

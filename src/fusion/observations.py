@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from fusion import validation
 
+NS = 1_000_000_000
+"""Nanoseconds of a second."""
 JOINTS = ("head", "neck", "l_shoulder", "r_shoulder", "l_elbow", "r_elbow", "l_wrist", "r_wrist")
 """The joints of a target or of a detected person, in the order of the arrays."""
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.observations import NS
 from fusion.segmentation import WeightEvent
 
-NS = 1_000_000_000
 TOGETHER_NS = NS
 """Changes of one plate, or of plates side by side, that are no farther apart may be one."""
 LONGEST = 4

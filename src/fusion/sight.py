@@ -5,11 +5,10 @@ from typing import Any
 
 from fusion.binding import BRIEF_NS, Binding, Stretch
 from fusion.hands import HandPaths, Hands, joined
-from fusion.observations import GateEvent, Keypoints, Observation, Targets
+from fusion.observations import NS, GateEvent, Keypoints, Observation, Targets
 from fusion.store import Store
 from fusion.tracking import Tracker, TrackingSettings, Tracks
 
-NS = 1_000_000_000
 HANDS_NS = NS // 20
 """How often hands are recorded: they stay at a shelf for some tenths of a second."""
 SILENCE_NS = 2 * NS

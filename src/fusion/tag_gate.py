@@ -9,10 +9,9 @@ from math import lgamma, log, log1p
 import numpy as np
 
 from fusion.looks import LookSettings
-from fusion.observations import TagReads
+from fusion.observations import NS, TagReads
 from fusion.store import Store
 
-NS = 1_000_000_000
 LONGEST_NS = 30 * NS
 """Those who leave within so long, one close behind the other, are weighed together; at a busy gate, no more."""
 MEMORY_NS = 600 * NS

@@ -13,9 +13,9 @@ from fusion.beliefs import Beliefs
 from fusion.clusters import Cause, probability_of
 from fusion.ledger import SURE, Ledger
 from fusion.meetings import MeetingSettings
+from fusion.observations import NS
 from fusion.reference.hypotheses import STAFF
 
-NS = 1_000_000_000
 STOWED = 12.0
 """After so many times `in_hand_s`, nothing is still in the hand."""
 MOST = 1024

@@ -7,14 +7,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.observations import JOINTS, Keypoints, Observation, ScalePacket, Targets
+from fusion.observations import JOINTS, NS, Keypoints, Observation, ScalePacket, Targets
 from fusion.segmentation import DROPOUT, NOISY, PHANTOM, STUCK, Segmenter
 from fusion.segmentation_settings import MOST_G, SegmentationSettings
 from fusion.store import Fixture
 
 Kind = Literal["scale", "controller", "camera", "antenna", "targets", "gate", "item scores"]
 
-NS = 1_000_000_000
 FLAGS = (DROPOUT, STUCK, NOISY, PHANTOM)
 """Those that are followed over time; saturation and spikes are counted, drift is measured."""
 CHECK_S = 1.0
