@@ -1,21 +1,18 @@
 # cython: boundscheck=False, wraparound=False, freethreading_compatible=True
 """Binding of ext/core/hypotheses.hpp; the arguments are those of fusion.reference.hypotheses and records."""
 
-from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 import numpy as np
 
 include "association_settings.pxi"
+include "records.pxi"
 
 
 cdef extern from "hypotheses.hpp" namespace "fusion" nogil:
     ctypedef struct Part:
         int32_t shopper, product, quantity, place
-
-    ctypedef struct Record:
-        int32_t owner, product, quantity
 
     ctypedef struct Doubt:
         int32_t owner, product
@@ -30,12 +27,6 @@ cdef extern from "hypotheses.hpp" namespace "fusion" nogil:
         Part (*parts)[3]
         double *log_score
         size_t capacity, n
-
-    cdef struct Hypotheses:
-        double *weight
-        int32_t *count
-        Record *records
-        size_t n, stride
 
     cdef struct Scene:
         const int32_t *plates
@@ -87,19 +78,21 @@ cdef extern from *:
     Evidence evidence_of(const Explanations &, size_t, const double *, const double *) nogil
 
 
-cdef Hypotheses rows(int32_t[::1] count, int32_t[:, :, ::1] records) noexcept:
-    cdef Hypotheses h
-    h.weight = NULL
-    h.count = &count[0]
-    h.records = <Record *> &records[0, 0, 0]
-    h.n, h.stride = count.shape[0], records.shape[1]
-    return h
+cdef Explanations listed(int32_t[:, :, ::1] parts, double[::1] log_score) noexcept:
+    cdef Explanations all
+    all.parts = <Part (*)[3]> &parts[0, 0, 0]
+    all.log_score = &log_score[0]
+    all.capacity = all.n = parts.shape[0]
+    return all
 
 
-cdef Hypotheses view(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records) noexcept:
-    cdef Hypotheses h = rows(count, records)
-    h.weight, h.n = &weight[0], weight.shape[0]
-    return h
+cdef Scene seen(const int32_t[::1] plates, int32_t main_plate, int32_t joint_main_plate, int32_t products,
+                int32_t facings) noexcept:
+    cdef Scene scene
+    scene.plates, scene.n = &plates[0], plates.shape[0]
+    scene.main_plate, scene.joint_main_plate = main_plate, joint_main_plate
+    scene.products, scene.facings = products, facings
+    return scene
 
 
 def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, const double[::1] echo,
@@ -109,14 +102,8 @@ def update(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, c
            double[:, ::1] joint_share, int32_t[::1] columns, double[:, ::1] chosen, s):
     cdef AssociationSettings settings = unpack(s)
     cdef Hypotheses old = view(weight, count, records), new = view(new_weight, new_count, new_records)
-    cdef Explanations explanations
-    explanations.parts = <Part (*)[3]> &parts[0, 0, 0]
-    explanations.log_score = &log_score[0]
-    explanations.capacity = explanations.n = parts.shape[0]
-    cdef Scene scene
-    scene.plates, scene.n = &plates[0], plates.shape[0]
-    scene.main_plate, scene.joint_main_plate = main_plates[0], main_plates[1]
-    scene.products, scene.facings = products, facings
+    cdef Explanations explanations = listed(parts, log_score)
+    cdef Scene scene = seen(plates, main_plates[0], main_plates[1], products, facings)
     cdef Lineage lineage
     lineage.share, lineage.joint_share = &share[0, 0], &joint_share[0, 0]
     lineage.columns, lineage.chosen, lineage.columns_room = &columns[0], &chosen[0, 0], chosen.shape[1]
@@ -144,14 +131,8 @@ def ask(int32_t[:, :, ::1] parts, double[::1] log_score, size_t first_joint, dou
     if not back.shape[0]:
         return
     cdef AssociationSettings settings = unpack(s)
-    cdef Explanations explanations
-    explanations.parts = <Part (*)[3]> &parts[0, 0, 0]
-    explanations.log_score = &log_score[0]
-    explanations.capacity = explanations.n = parts.shape[0]
-    cdef Scene scene
-    scene.plates, scene.n = &plates[0], plates.shape[0]
-    scene.main_plate = scene.joint_main_plate = plates[0]
-    scene.products, scene.facings = back.shape[0], facings
+    cdef Explanations explanations = listed(parts, log_score)
+    cdef Scene scene = seen(plates, plates[0], plates[0], back.shape[0], facings)
     cdef Carried known
     known.owners = &owners[0] if owners.shape[0] else NULL
     known.n, known.products = owners.shape[0], back.shape[0]

@@ -1,28 +1,20 @@
 # cython: boundscheck=False, wraparound=False, freethreading_compatible=True
 """Binding of ext/core/transfers.hpp; the arguments are those of fusion.reference.transfers."""
 
-from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
 import numpy as np
 
+include "records.pxi"
+
 
 cdef extern from "transfers.hpp" namespace "fusion" nogil:
-    ctypedef struct Record:
-        int32_t owner, product, quantity
-
     ctypedef struct Move:
         int32_t giver, receiver, product
 
     ctypedef struct Passed:
         double value
-
-    cdef struct Hypotheses:
-        double *weight
-        int32_t *count
-        Record *records
-        size_t n, stride
 
     cdef struct Passing:
         const Move *moves
@@ -32,16 +24,6 @@ cdef extern from "transfers.hpp" namespace "fusion" nogil:
 
     size_t c_transfer "fusion::transfer"(const Hypotheses &, const Passing &, double, Passed *, Record *, uint64_t *,
                                          Hypotheses &, double *, double *)
-
-
-cdef Hypotheses view(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records) noexcept:
-    cdef Hypotheses h
-    h.weight = &weight[0]
-    h.count = &count[0]
-    h.records = <Record *> &records[0, 0, 0]
-    h.n = weight.shape[0]
-    h.stride = records.shape[1]
-    return h
 
 
 def transfer(double[::1] weight, int32_t[::1] count, int32_t[:, :, ::1] records, const int32_t[:, ::1] moves,
