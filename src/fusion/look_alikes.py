@@ -78,11 +78,10 @@ class LookAlikes:
 
         Of a return, the prior of its place is left out; what was taken may be the other thing anyway.
         """
-        owner, quantity = cause.parts[:, 0, 0], cause.parts[:, 0, 2]
-        alien, native = (
-            float(probability[(owner == pair[0]) & (cause.parts[:, 0, 1] == product)].sum()) for product in pair[1:]
-        )
-        back = bool((quantity[(owner == pair[0]) & (cause.parts[:, 0, 1] == pair[1])] > 0).any())
+        owner, product, quantity, _ = cause.parts[:, 0].T
+        other, own = ((owner == pair[0]) & (product == p) for p in pair[1:])
+        alien, native = float(probability[other].sum()), float(probability[own].sum())
+        back = bool((quantity[other] > 0).any())
         return alien < EVEN * native and (not back or native < EVEN * self._place * alien)
 
     def forget(self, owner: int) -> None:
